@@ -7,7 +7,7 @@ does). Settings of a later version are refused by name.
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
@@ -20,6 +20,7 @@ from pipeline.base.tls.files import TlsFiles
 from pipeline.config import names
 from pipeline.config.alert_history import TABLE, AlertHistory
 from pipeline.config.brokers import Brokers, broker_warnings, check_brokers
+from pipeline.config.buckets import Bucket
 from pipeline.config.log import Log
 from pipeline.config.peers import PeerSettings
 from pipeline.config.problems import refuse
@@ -35,7 +36,7 @@ from store.catalog.catalog import TableSettings
 from store.catalog.limits import DEFAULTS, Limits
 from store.errors import MagneticTierError
 from store.names import DEFAULT_ACCOUNT, SYSTEM_DATABASE
-from store.objects.location import locate
+from store.objects.location import S3Location, locate
 from store.values.yaml_text import Problem
 
 AccountName = Annotated[str, AfterValidator(names.check_account)]
@@ -232,6 +233,7 @@ class Config(Section):
     http: Http = Http()
     limits: AccountLimits = AccountLimits()
     queries: Queries = Queries()
+    buckets: tuple[Bucket, ...] = Field(default=(), description="where UNLOAD may write; none: nowhere")
     memory_limit: SizeBytes = Field(default=GIB, description="of the memory tier")
     peers: PeerSettings = PeerSettings()
     tables: tuple[Table, ...] = Field(default=(DEFAULT_TABLE,), description="the first whose template matches")
@@ -249,6 +251,7 @@ class Config(Section):
             none
             + _repeated([table.name for table in self.tables], "tables", "name")
             + unreached_problems(self.tables)
+            + _repeated([bucket.name for bucket in self.buckets], "buckets", "name")
             + _repeated([receiver.name for receiver in self.receivers], "receivers", "name")
             + receiver_problems(self.receivers, self.brokers)
             + routing_problems(self.routes, [receiver.name for receiver in self.receivers])
@@ -279,6 +282,10 @@ class Config(Section):
         """The absolute folder of the magnetic tier, or its place in a bucket as s3://bucket/prefix."""
         place = self.layout.magnetic if self.magnetic.url is None else locate(self.magnetic.url, {})
         return str(place.absolute()) if isinstance(place, Path) else place.url
+
+    def buckets_of(self, account: str, environment: Mapping[str, str]) -> dict[str, Path | S3Location]:
+        """The places of the buckets that an account may use, by name. Raises MagneticTierError."""
+        return {bucket.name: locate(bucket.url, environment) for bucket in self.buckets if account in bucket.accounts}
 
     @property
     def rule_files(self) -> list[Path]:

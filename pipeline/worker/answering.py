@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from store.errors import Behind, MagneticUnavailable, PartitionSilent
 from store.processes.pool import QueryProcesses
 from store.record import TableId
 
-ENCODERS = ("pipeline.api.http.results", "store.endpoint.rows", "store.endpoint.description")
+ENCODERS = ("pipeline.api.http.results", "store.endpoint.rows", "store.endpoint.description", "store.unload.writer")
 """What query processes need besides SQL."""
 NOT_NOW = (LogFull, LogUnavailable, PeerUnavailable, PartitionSilent, Behind, MagneticUnavailable, Busy)
 
@@ -98,6 +99,7 @@ def services_of(config: Config, group: Group, choice: PartitionChoice, archives:
         partition_of=choice.of_message,
         stamps=stamps,
         limits=config.http.limits,
+        buckets=lambda account: config.buckets_of(account, os.environ),
         topic_owners=group,
         internal=group.internal,
     )

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from store.endpoint.payload import WriteRecord
+from store.objects.location import S3Location
 from store.processes.job import Executor
 from store.reading.reader import Reader
 from store.record import Applied, TableId
 
 T = TypeVar("T")
+
+
+Buckets: TypeAlias = Mapping[str, Path | S3Location]
+"""Where the buckets are that a client may use, by their names: a folder, or a prefix in a bucket."""
 
 
 class Writer(Protocol):
@@ -52,3 +58,4 @@ class Context:
     executor: Executor
     runner: Runner
     operation: str
+    buckets: Buckets = field(default_factory=dict)

@@ -7,8 +7,7 @@ from typing import Any
 
 import msgspec
 
-from store.endpoint.rows import type_body
-from store.sql import ResultColumn, ResultSet
+from store.sql import ResultColumn, ResultSet, type_body
 
 
 def described(result: ResultSet) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from store.endpoint.context import Context, Runner, T, Writer
+from store.endpoint.context import Buckets, Context, Runner, T, Writer
 from store.endpoint.endpoints import describe_endpoints
 from store.endpoint.errors import (
     Conflict,
@@ -137,18 +137,26 @@ class Endpoint:
         }
 
     async def handle(
-        self, target: str, headers: Mapping[str, str], body: bytes, account: str, runner: Runner | None = None
+        self,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        account: str,
+        runner: Runner | None = None,
+        buckets: Buckets | None = None,
     ) -> Response:
         """The response to one request; invalid requests get a response, too. Header names are in lower case.
 
-        `runner` runs everything that blocks (queries, the catalog).
+        runner   runs everything that blocks (queries, the catalog)
+        buckets  to which the client may write
         """
         content_type = headers.get("content-type", "application/x-amz-json-1.0").partition(";")[0].strip()
         if content_type not in {"application/x-amz-json-1.0", "application/x-amz-json-1.1"}:
             content_type = "application/x-amz-json-1.0"
         retry: dict[str, str] = {}
         try:
-            status, answer = 200, await self._answer(target, headers, body, account, runner or InThreads())
+            status = 200
+            answer = await self._answer(target, headers, body, account, runner or InThreads(), buckets or {})
         except EndpointError as error:
             status, answer = error.status, error.body()
             retry = {"Retry-After": "1"} if isinstance(error, Throttling) else {}
@@ -159,7 +167,7 @@ class Endpoint:
         )
 
     async def _answer(
-        self, target: str, headers: Mapping[str, str], body: bytes, account: str, runner: Runner
+        self, target: str, headers: Mapping[str, str], body: bytes, account: str, runner: Runner, buckets: Buckets
     ) -> dict[str, object]:
         prefix, name = target[: len(TARGET_PREFIX)], target[len(TARGET_PREFIX) :]
         operation = self._operations.get(name)
@@ -170,7 +178,7 @@ class Endpoint:
         request = _decode(body)
         check(name, request)
         region, now_ns = region_of(headers), self._clock_ns()
-        call = Context(request, headers, account, region, now_ns, self._store, self._executor, runner, name)
+        call = Context(request, headers, account, region, now_ns, self._store, self._executor, runner, name, buckets)
         try:
             return await operation(call)
         except RequestError as error:

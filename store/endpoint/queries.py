@@ -15,6 +15,7 @@ from store.processes.limits import MIB
 from store.reading.insights import Insights
 from store.sql import SqlRequest
 from store.sql.errors import LimitExceeded, QueryFailed, SqlError
+from store.unload.writer import FilesWriter
 
 METERED_LEAST_BYTES = 10_000_000  # of a query, as in the service
 
@@ -57,7 +58,10 @@ class Queries:
     async def _run(self, call: Context, text: str, query_id: str, *, wants_insights: bool) -> tuple[Rows, Insights]:
         """The result, and what was read for it. If the call wants insights, no rollups answer it."""
         executor = call.executor
-        request = SqlRequest(text, call.now_ns, executor.limits.result_rows, is_cut=False, in_time_order=True)
+        unloading = FilesWriter(call.buckets, query_id)
+        request = SqlRequest(
+            text, call.now_ns, executor.limits.result_rows, is_cut=False, in_time_order=True, unloading=unloading
+        )
         job = Job(request, parts)
 
         def run() -> tuple[Rows, Insights]:

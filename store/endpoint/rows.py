@@ -18,15 +18,12 @@ import numpy as np
 import pyarrow as pa
 
 from store.sql import (
-    ArrayType,
-    MapType,
     ResultSet,
     RowType,
     Scalar,
     ScalarType,
     SqlType,
-    TimeSeriesType,
-    ZonedType,
+    type_body,
 )
 from store.sql.errors import RowTooLarge
 from store.sql.nested_texts import NestedForm, SeriesForm
@@ -182,22 +179,3 @@ _FORM = NestedForm(
     _row,
     SeriesForm(('{"TimeSeriesValue":[', "]}"), ('{"Time":"', '","Value":', "}")),
 )
-
-
-def type_body(kind: SqlType) -> dict[str, object]:
-    """A type as the service describes it."""
-    match kind:
-        case MapType():
-            return type_body(kind.rows)
-        case ArrayType():
-            return {"ArrayColumnInfo": {"Type": type_body(kind.element)}}
-        case RowType():
-            return {"RowColumnInfo": [_field(name, field) for name, field in kind.fields]}
-        case TimeSeriesType():
-            return {"TimeSeriesMeasureValueColumnInfo": {"Type": type_body(kind.value)}}
-        case ScalarType() | ZonedType():
-            return {"ScalarType": kind.on_wire}
-
-
-def _field(name: str, kind: SqlType) -> dict[str, object]:
-    return {"Name": name, "Type": type_body(kind)} if name else {"Type": type_body(kind)}

@@ -5,7 +5,7 @@ It has the names that SQL uses, and can do nothing but read: the lender decides 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -153,6 +153,14 @@ class Borrowed:
         """The result of a DuckDB query over sources of this. Raises as `Snapshot` does, and ResultTooLarge."""
         try:
             return self._gathered(sql)
+        except QueryFailed:
+            self._lender.look_for_deleted()
+            raise
+
+    def stream(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """The same in batches, computed as they are taken."""
+        try:
+            yield from stream_of(self._cursor, sql, _RESULT_BATCH_ROWS)[1]
         except QueryFailed:
             self._lender.look_for_deleted()
             raise

@@ -1,5 +1,6 @@
 """Timestream's SQL over the store: `query` runs one statement, `at_once` one without rows. Only this uses sqlglot."""
 
+from store.sql.described_types import type_body
 from store.sql.errors import SqlError
 from store.sql.query import SqlRequest, at_once, from_rollups, may_be_at_once, may_be_over_rollups, query
 from store.sql.result import ResultColumn, ResultSet
@@ -25,4 +26,5 @@ __all__ = [
     "may_be_at_once",
     "may_be_over_rollups",
     "query",
+    "type_body",
 ]

@@ -20,6 +20,7 @@ from store.sql.errors import SqlError, SyntaxInvalid
 from store.sql.like import Like
 from store.sql.literals import parse_interval
 from store.sql.text import QueryText
+from store.sql.unload import Unload, read_target
 
 QUERY_MAX_BYTES = 262_144  # service quota "query string length"
 TOKENS_MAX = 45_000  # ours: parsing, binding and DuckDB's planning take up to 80 µs for each
@@ -83,7 +84,7 @@ class Explain:
     statement: Query
 
 
-Statement: TypeAlias = Query | Explain | ShowDatabases | ShowTables | ShowMeasures | Describe
+Statement: TypeAlias = Query | Explain | Unload | ShowDatabases | ShowTables | ShowMeasures | Describe
 
 
 def parse(query: QueryText) -> Statement:
@@ -111,8 +112,30 @@ def parse(query: QueryText) -> Statement:
     if first in {"DESCRIBE", "DESC"}:
         return _Reader(query, tokens).describe()
     if first == "UNLOAD":
-        raise query.unsupported(tokens[0].start, "UNLOAD")
+        return _unload(query, tokens)
     raise query.syntax(tokens[0].start, f"mismatched input '{tokens[0].text}'. Expecting: {_STARTS}")
+
+
+def _unload(query: QueryText, tokens: list[Token]) -> Unload:
+    if len(tokens) < 3 or tokens[1].token_type is not TokenType.L_PAREN or tokens[2].text.upper() not in _QUERY_STARTS:
+        start, found = (tokens[1].start, tokens[1].text) if tokens[1:] else (len(query.text), "<EOF>")
+        raise query.syntax(start, f"mismatched input '{found}'. Expecting: '(SELECT …)'")
+    end = _end_of_brackets(tokens, 1)
+    if end is None:
+        raise query.syntax(len(query.text), "mismatched input '<EOF>'. Expecting: ')'")
+    to, options = read_target(query, tokens[end + 1 :])
+    return Unload(_parse_query(query, tokens[2:end]), to, options)
+
+
+def _end_of_brackets(tokens: list[Token], begin: int) -> int | None:
+    """The place of the bracket that closes the one at `begin`."""
+    depth = 0
+    for place in range(begin, len(tokens)):
+        kind = tokens[place].token_type
+        depth += (kind is TokenType.L_PAREN) - (kind is TokenType.R_PAREN)
+        if not depth:
+            return place
+    return None
 
 
 def _tokenize(query: QueryText) -> list[Token]:

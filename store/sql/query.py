@@ -16,7 +16,7 @@ from store.reading.borrowed import Borrowed
 from store.record import TableId
 from store.sql.bound import Bound, Output, Query
 from store.sql.casts import REFUSED
-from store.sql.errors import LimitExceeded, NameNotFound, QueryFailed, QueryTimedOut, SqlError
+from store.sql.errors import LimitExceeded, NameNotFound, NotSupported, QueryFailed, QueryTimedOut, SqlError
 from store.sql.over_rollups import Summed, named_table, over_rollups
 from store.sql.parameters import Parameters
 from store.sql.parse import Describe, Explain, ShowDatabases, ShowMeasures, ShowTables, Statement, parse
@@ -34,7 +34,8 @@ from store.sql.show import (
 )
 from store.sql.text import QueryText
 from store.sql.typed import Constant
-from store.sql.types import BOOLEAN, DOUBLE, INTEGER, VARCHAR, SqlType
+from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, VARCHAR, SqlType
+from store.sql.unload import Unload, Unloading
 
 AT_ONCE_CHARS = 1_000  # parsing and binding as much takes 2 ms
 _WITHOUT_ROWS = re.compile(r"\s*(?:SHOW|DESC|SELECT\b(?!.*\bFROM\b))", re.DOTALL | re.IGNORECASE)
@@ -54,6 +55,7 @@ class SqlRequest:
     is_cut         further rows are cut off, and `truncated` is set; else the query fails
     in_time_order  rows of one table are sorted by time, if the query does not specify an order
     is_prepared    nothing is read: the result has its columns and parameters, and no rows
+    unloading      writes the result of an UNLOAD; None: an UNLOAD is refused
     """
 
     text: str
@@ -62,6 +64,7 @@ class SqlRequest:
     is_cut: bool = True
     in_time_order: bool = False
     is_prepared: bool = False
+    unloading: Unloading | None = None
 
 
 def query(tables: Borrowed, request: SqlRequest) -> ResultSet:
@@ -81,6 +84,8 @@ def query(tables: Borrowed, request: SqlRequest) -> ResultSet:
                 return _list(tables, source, statement)
             case Explain():
                 return _explain(tables, source, statement.statement, request)
+            case Unload():
+                return _unload(tables, source, statement, request)
             case _ if request.is_prepared:
                 return _prepare(tables, source, statement, request)
             case _:
@@ -114,7 +119,7 @@ def at_once(names: MeasureNames, request: SqlRequest) -> ResultSet | None:
             case ShowDatabases() | ShowTables() | Describe():
                 names.look_for_newest()
                 return _list(names, source, statement)
-            case Explain():
+            case Explain() | Unload():
                 return None
             case _:
                 return _constants(source, statement, request)
@@ -269,6 +274,17 @@ def _columns(bound: Bound) -> tuple[ResultColumn, ...]:
     return tuple(ResultColumn(output.name, output.type, output.table, output.is_aliased) for output in bound.outputs)
 
 
+_UNLOADED = (Output("rows", BIGINT), Output("metadataFile", VARCHAR), Output("manifestFile", VARCHAR))
+
+
+def _unload(tables: Borrowed, source: QueryText, unload: Unload, request: SqlRequest) -> ResultSet:
+    if request.unloading is None:
+        raise NotSupported("UNLOAD is only offered by Query of Timestream's protocol")
+    bound = _bind(Binder(source, tables, request.now_ns), tables, unload.statement, None)
+    done = request.unloading.write(unload, _columns(bound), tables.stream(bound.sql))
+    return _of_row(_UNLOADED, (done.rows, done.metadata_file, done.manifest_file))
+
+
 class _Unread:
     """What a statement is bound to that is only prepared."""
 
@@ -294,7 +310,7 @@ def _bind(binder: Binder, tables: Borrowed, statement: Query, max_rows: int | No
         return replace(binder).bind(statement)
     except NameNotFound:
         again = parse(binder.query) if tables.renew() else None  # binding has changed the statement
-        again = again.statement if isinstance(again, Explain) else again
+        again = again.statement if isinstance(again, Explain | Unload) else again
         if not isinstance(again, (exp.Query, exp.Values)):
             raise
     return _bind(binder, tables, again, max_rows)

@@ -37,6 +37,7 @@ IMPORT_SITES = {
     "pyarrow.parquet": (
         *("store/magnetic/delta_log.py", "store/magnetic/parquet.py"),
         *("pipeline/api/http/results.py", "pipeline/operations/history.py"),
+        "store/unload/result_files.py",
     ),
     "sqlglot": ("store/sql/*.py",),
     "fastapi": ("pipeline/api/http/*.py",),

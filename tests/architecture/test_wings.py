@@ -33,7 +33,8 @@ STORE = {
     "table": "engine objects layout catalog memory magnetic state reading",
     "sql": "catalog reading",
     "processes": "engine objects catalog magnetic reading sql",
-    "endpoint": "catalog reading sql processes",
+    "unload": "objects sql",
+    "endpoint": "objects catalog reading sql processes unload",
 }
 LAYERS = {"pipeline": PIPELINE, "store": STORE}
 # What stands below them all, and imports nothing else of its package

@@ -1,5 +1,6 @@
 """boto3's Timestream clients against the running product, with nothing of ours but `endpoint_url`."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,11 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 
 QUERY = """SELECT BIN(time, 5m) AS binned_time, AVG(measure_value::double) AS avg_cpu FROM "MyDatabase"."MyTable" WHERE measure_name = 'CPUUtilization' AND time > ago(6h)
      GROUP BY binned_time ORDER BY binned_time"""  # noqa: E501  # as users have it
-TOKENS = [{"token": "secret-of-farm-7", "account": "farm-7"}, {"token": "secret-of-farm-8", "account": "farm-8"}]
+TOKENS = [
+    {"token": "secret-of-farm-7", "account": "farm-7"},
+    {"token": "secret-of-farm-8", "account": "farm-8"},
+    {"token": "secret-of-a-reader", "account": "farm-7", "role": "read"},
+]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +36,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     text = text.replace('http: {address: "127.0.0.1:0"}\n', "", 1)
     text = text.replace('listener: {address: "127.0.0.1:0"}\n', "", 1)
     listener = {"address": "127.0.0.1:0", "users": users}
-    with Product(folder, text + f"listener: {listener}\n") as running:
+    buckets = [{"name": "exports", "url": str(folder / "exports"), "accounts": ["farm-7"]}]
+    with Product(folder, text + f"listener: {listener}\nbuckets: {buckets}\n") as running:
         yield running
 
 
@@ -123,6 +129,35 @@ def test_signed_with_another_secret_is_denied(guarded: Product, key: str, secret
 
     assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
     assert "the access key id is the account's name" in caught.value.response["Error"]["Message"]
+
+
+UNLOAD = "UNLOAD (SELECT 'a' AS x) TO 's3://exports/of-7' WITH (compression = 'NONE')"
+
+
+def test_a_result_is_unloaded_into_a_bucket_of_the_account(guarded: Product) -> None:
+    query = client(guarded, "timestream-query", "farm-7", "secret-of-farm-7")
+
+    answer = query.query(QueryString=UNLOAD)
+    query.close()
+
+    rows, _, manifest = (value["ScalarValue"] for value in answer["Rows"][0]["Data"])
+    folder = guarded.folder / "exports"
+    (file,) = json.loads((folder / manifest.removeprefix("s3://exports/")).read_bytes())["result_files"]
+    assert rows == "1"
+    assert (folder / file["url"].removeprefix("s3://exports/")).read_text() == "a\n"
+
+
+@pytest.mark.parametrize(
+    ("key", "secret"),
+    [("farm-7", "secret-of-a-reader"), ("farm-8", "secret-of-farm-8")],
+    ids=["a token that may only read", "another account"],
+)
+def test_who_may_not_write_to_a_bucket_cannot_unload(guarded: Product, key: str, secret: str) -> None:
+    query = client(guarded, "timestream-query", key, secret)
+
+    with pytest.raises(ClientError, match="The bucket exports is not one of those that this account may write to"):
+        query.query(QueryString=UNLOAD)
+    query.close()
 
 
 def test_accounts_see_their_own_rows_by_every_way(guarded: Product) -> None:

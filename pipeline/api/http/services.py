@@ -32,6 +32,7 @@ from pipeline.stream.progress import HowFar
 from pipeline.stream.rule_book import RuleBook
 from pipeline.stream.rule_files import Reloaded
 from store.endpoint import Endpoint
+from store.endpoint.context import Buckets
 from store.processes.job import Executor
 from store.reading.reader import Reader
 
@@ -70,6 +71,7 @@ class Services:
     partition_of: Callable[[str, str], int]  # of [readings], for messages of an account on an MQTT topic
     stamps: ArrivalStamps  # for messages received by HTTP; in its thread
     limits: HttpLimits = field(default_factory=HttpLimits)
+    buckets: Callable[[str], Buckets] = lambda _: {}  # of an account, for files
     receivers: Callable[[], Sequence[Receiver]] = tuple  # of alerts, of the configuration of this moment
     plan: Callable[[], AlertPlan] = plan_for  # of alerts, as above
     rules: RuleBook | None = None

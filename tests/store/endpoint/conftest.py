@@ -53,7 +53,7 @@ def url(service: Service) -> Iterator[str]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             account = headers["authorization"].partition("Credential=")[2].partition("/")[0]
             future: Future[Response] = asyncio.run_coroutine_threadsafe(
-                service.endpoint.handle(headers["x-amz-target"], headers, body, account), loop
+                service.endpoint.handle(headers["x-amz-target"], headers, body, account, None, service.buckets), loop
             )
             answer = future.result(30)
             self.send_response(answer.status)

@@ -11,6 +11,7 @@ import boto3
 from botocore.config import Config
 
 from store.endpoint import Endpoint, WriteRecord, decode_write, encode_write
+from store.objects.location import S3Location
 from store.record import Applied, TableId
 from store.testing import LocalExecutor
 from tests.support.lone_store import PARTITION, LoneStore, open_store
@@ -56,11 +57,14 @@ class Service:
     clock: Clock
     writer: DirectWriter
     endpoint: Endpoint
+    buckets: dict[str, Path | S3Location] = field(default_factory=dict)
 
     def call(self, operation: str, request: dict[str, Any] | bytes, **headers: str) -> tuple[int, dict[str, Any]]:
         """Status and body of one call."""
         body = request if isinstance(request, bytes) else json.dumps(request).encode()
-        answer = asyncio.run(self.endpoint.handle(f"Timestream_20181101.{operation}", headers, body, ACCOUNT))
+        answer = asyncio.run(
+            self.endpoint.handle(f"Timestream_20181101.{operation}", headers, body, ACCOUNT, None, self.buckets)
+        )
         return answer.status, json.loads(answer.body)
 
     def ok(self, operation: str, **request: Any) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def filled(asked: Database) -> Database:
         ("  -- nothing\n", SyntaxInvalid, "line 2:1: mismatched input '<EOF>'"),
         ("SHOW COLUMNS FROM db.t", SyntaxInvalid, "line 1:6: mismatched input 'COLUMNS'. Expecting: 'DATABASES'"),
         ("SHOW TABLES FROM nowhere", NameNotFound, "Requested database 'nowhere' not found"),
-        ("UNLOAD (SELECT 1) TO 's3://b' WITH (format='CSV')", NotSupported, "line 1:1: UNLOAD is not offered yet"),
+        ("UNLOAD (SELECT 1) TO 's3://b'", NotSupported, "UNLOAD is only offered by Query of Timestream's protocol"),
         (
             f"SELECT host {FROM} WHERE rank() OVER (ORDER BY temp) = 1",
             SyntaxInvalid,

@@ -109,7 +109,12 @@ async def timestream(request: Request, parts: Annotated[Services, Depends(servic
         except PeerUnavailable as error:
             return _told(Throttling(f"The query's result is not within reach now; try again later ({error})"))
     answer = await parts.endpoint.handle(
-        target, headers, body, account, _Slots(parts, asker_of(request, account), operation)
+        target,
+        headers,
+        body,
+        account,
+        _Slots(parts, asker_of(request, account), operation),
+        parts.buckets(account) if who.role.includes(Role.WRITE) else None,
     )
     outcome = "answered" if answer.status < 400 else "refused" if answer.status < 500 else "failed"
     metrics.timestream_requests.labels(operation if operation in REQUESTS else "other", outcome).inc()
