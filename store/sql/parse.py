@@ -23,7 +23,9 @@ from store.sql.text import QueryText
 from store.sql.unload import Unload, read_target
 
 QUERY_MAX_BYTES = 262_144  # service quota "query string length"
-TOKENS_MAX = 45_000  # ours: parsing, binding and DuckDB's planning take up to 80 µs for each
+TOKENS_MAX = 45_000  # ours: parsing, binding and DuckDB's planning take 20 µs for each constant of a list
+# ours, of names, keywords and signs: they take up to 100 µs for each, and a statement at most a second
+WORDS_MAX = 10_000
 DIGITS_MAX = 400  # ours, of one number: a double has at most 309 before its point
 NESTING_MAX = 128  # ours, of brackets and CASEs within each other; time and `STACK_FRAMES` are for what is nested so
 STACK_FRAMES = 6_000  # of Python's stack: sqlglot's descent takes up to 32 for each level
@@ -31,6 +33,7 @@ STACK_FRAMES = 6_000  # of Python's stack: sqlglot's descent takes up to 32 for 
 # a comment, a text or a name in quotes, also one that is not closed
 _QUOTED = re.compile(r"--[^\n]*|/\*(?:.*?\*/|.*$)|'(?:[^']|'')*(?:'|$)|\"(?:[^\"]|\"\")*(?:\"|$)", re.DOTALL)
 _NUMBER = re.compile(r"\d+\.?\d*(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_OF_LISTS = {TokenType.NUMBER, TokenType.STRING, TokenType.COMMA}
 _QUOTES = {TokenType.STRING, TokenType.IDENTIFIER}
 _AFTER_LISTS = {"FROM", "WHERE", "GROUP", "HAVING", "ORDER", "UNION", ")", "]", ",", "<EOF>"}
 _QUERY_STARTS = {"SELECT", "WITH", "VALUES", "("}
@@ -147,8 +150,7 @@ def _tokenize(query: QueryText) -> list[Token]:
         raise _not_tokens(query) from error
     while tokens and tokens[-1].token_type is TokenType.SEMICOLON:
         tokens.pop()
-    if len(tokens) > TOKENS_MAX:
-        raise SyntaxInvalid(f"The query has {len(tokens)} words, numbers, texts and signs; {TOKENS_MAX} are allowed")
+    _limit_size(tokens)
     for before, token in zip([None, *tokens], tokens, strict=False):
         is_number = token.token_type is TokenType.NUMBER or (before and before.token_type is TokenType.INTERVAL)
         if is_number and len(token.text) > DIGITS_MAX:
@@ -168,6 +170,14 @@ def _tokenize(query: QueryText) -> list[Token]:
         if is_over and follows in _AFTER_LISTS:
             raise query.syntax(before.start, "mismatched input 'OVER'. Expecting: 'OVER (…)', or the name of a window")
     return tokens
+
+
+def _limit_size(tokens: list[Token]) -> None:
+    if len(tokens) > TOKENS_MAX:
+        raise SyntaxInvalid(f"The query has {len(tokens)} words, numbers, texts and signs; {TOKENS_MAX} are allowed")
+    words = sum(token.token_type not in _OF_LISTS for token in tokens)
+    if words > WORDS_MAX:
+        raise SyntaxInvalid(f"The query has {words} names, keywords and signs; {WORDS_MAX} are allowed")
 
 
 _OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE}

@@ -75,7 +75,7 @@ def query(tables: Borrowed, request: SqlRequest) -> ResultSet:
     source = QueryText(request.text)
     with _errors_told(source):
         statement = parse(source)
-        if _lists_what_is_there(statement):
+        if _lists_what_is_there(statement, source.text):
             tables.look_for_newest()
         match statement:
             case ShowMeasures():
@@ -247,9 +247,11 @@ def _errors_told(source: QueryText) -> Iterator[None]:
         raise QueryFailed(_plain(str(error))) from error
 
 
-def _lists_what_is_there(statement: Statement) -> bool:
+def _lists_what_is_there(statement: Statement, text: str) -> bool:
     """Whether the result contains tables or columns that the statement does not name: SHOW, DESCRIBE, `SELECT *`."""
-    return not isinstance(statement, exp.Expr) or any(select.is_star for select in statement.find_all(exp.Select))
+    if isinstance(statement, exp.Expr):
+        return "*" in text and any(select.is_star for select in statement.find_all(exp.Select))
+    return True
 
 
 def _explain(tables: Borrowed, source: QueryText, statement: Query, request: SqlRequest) -> ResultSet:

@@ -71,6 +71,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def position(node: exp.Expr) -> int | None:
     """The offset of the start of a node: the smallest one of it and its parts; None if the parser has not kept any."""
+    if isinstance(node, exp.Column):  # most are, and a walk takes as long as to bind one
+        start = node.parts[0].meta.get("start")
+        if isinstance(start, int):
+            return start
     return min(_offsets(node), default=None)
 
 
