@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from operator import itemgetter
 
@@ -12,36 +10,26 @@ import msgspec
 import numpy as np
 
 from rules import no_data
-from rules.ahead import Marks
-from rules.arrays import Indices, packed, unpacked
-from rules.columns import MeasureReader
+from rules.arrays import Indices
 from rules.compositions import compositions
 from rules.errors import RuleSnapshotError
 from rules.flood import Floods, Placed
-from rules.judging import Arrays, Ids, Inputs
+from rules.judging import Arrays, Ids
 from rules.kinds.kind import Judging
+from rules.lane import Found, Lane
+from rules.lateness import WaitingLane
 from rules.listening import Listened, ListeningClock
 from rules.no_data import absence_key
 from rules.raised import Event, Turn
 from rules.rule import Rule
 from rules.rule_warnings import Work
-from rules.samples import Rows, Samples, Signals
-from rules.saved_state import BlockState, MarkState, RuleState, SavedJudge, SignalState, keys_of
+from rules.saved_state import BlockState, RuleState, SavedJudge, keys_of
 from rules.silence_state import clock_of, restore_silences, saved_clock, saved_hearings, saved_rules
 from rules.silences import Silences
 from rules.snapshot import PackedKeys, encode_state, facts_of
 from rules.transition import ZONE_NAME, Status, Transition, alert_id, render_annotations
 from rules.watch import Watch
 from store.record import RecordBatch, SeriesIndex, SeriesKey
-
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """One measure of the table that some of its rules need."""
-
-    reader: MeasureReader
-    signals: Signals
-    watches: tuple[Watch, ...]
 
 
 class Block:
@@ -66,14 +54,8 @@ class Block:
         self._compositions = compositions(self._watches)
         self.silences = Silences(rules, index, self.clock)
         self.floods = Floods(rules, index.table)
-        self._measures = {
-            measure: Watched(
-                MeasureReader(measure, index),
-                Signals(),
-                tuple(watch for _, watch in self._watches if measure in watch.rule.measures),
-            )
-            for measure in dict.fromkeys(measure for rule in rules for measure in rule.measures)
-        }
+        self._lane, self._waiting = _lanes_of(self._watches, index)
+        self._lanes: tuple[Lane | WaitingLane, ...] = (self._lane, *self._waiting)
 
     def advance(self, partition: str, offset: int) -> None:
         """Everything up to and including `offset` has been evaluated."""
@@ -92,11 +74,9 @@ class Block:
         self._grow(len(self.index))
         self._newest[series] = rows
         repeats = bool((self._newest[series] != rows).any())
-        inputs = self._inputs(batch, rows, series, repeats=repeats)
         found: list[Placed] = []
-        for place, watch in self._watches:
-            events = (*watch.hear(inputs, self.clock), *watch.evaluate(inputs))
-            found += (self._placed(place, watch, event, batch) for event in events)
+        for lane in self._lanes:
+            found += map(self._placed, lane.evaluate(batch, rows, series, self.clock, repeats=repeats))
         found += self.silences.hear(batch, rows, series, self.clock, repeats=repeats)
         return self._told(found, lambda row: int(batch.arrival_ns[row]))
 
@@ -112,7 +92,7 @@ class Block:
         self._grow(len(self.index))
         self.clock.take(tick)
         now_ns = self.clock.complete_ns
-        found = [self._placed(at, watch, event) for at, watch in self._watches for event in watch.tick(self.clock)]
+        found = [self._placed(one) for lane in self._lanes for one in lane.tick(self.clock)]
         found += self.silences.tick(self.clock)
         return self._told(found, lambda _: now_ns, is_tick=True) + self.floods.tick(now_ns)
 
@@ -120,32 +100,20 @@ class Block:
         """The state in the form of `rules.saved_state`, valid for `positions`."""
         size = len(self.index)
         self._grow(size)
-        signals = {
-            measure: SignalState(
-                packed(watched.signals.time_ns[:size], np.int64),
-                packed(watched.signals.value[:size], np.float64),
-                _marks_of(watched.signals.marks),
-            )
-            for measure, watched in self._measures.items()
-        }
+        lanes = {lane.name: lane.snapshot(size) for lane in self._waiting}
         rules = {watch.rule.definition: _state_of(watch) for _, watch in self._watches}
         rules.update(saved_rules(self.silences))
         for definition, flood in self.floods.snapshot().items():
             rules[definition] = msgspec.structs.replace(rules[definition], flood=flood)
         keys = self._keys.first(self.index.keys, size)
         hearings = saved_hearings(self.silences, size)
-        return encode_state(positions, keys, signals, rules, hearings, saved_clock(self.clock))
+        return encode_state(positions, keys, self._lane.snapshot(size), rules, hearings, saved_clock(self.clock), lanes)
 
     def restore(self, state: BlockState) -> None:
         """Restore a saved state, into a block that has evaluated nothing. Raises RuleSnapshotError."""
         ids = np.array([self.index.id_of(key) for key in state.series_keys()], np.intp)
         self._grow(len(self.index))
-        for measure, watched in self._measures.items():
-            signals = state.signals.get(measure)
-            if signals is not None:
-                watched.signals.time_ns[ids] = unpacked(signals.time_ns, np.int64)
-                watched.signals.value[ids] = unpacked(signals.value, np.float64)
-                _set_marks(watched.signals.marks, ids, signals.marks)
+        self._restore_lanes(state, ids)
         for _, watch in self._watches:
             saved = state.rules.get(watch.rule.definition)
             if saved is not None:
@@ -159,20 +127,32 @@ class Block:
                 composition.resume((*self._firing(), *self.silences.firing()), self.clock)
         self.positions = dict(state.positions)
 
+    def _restore_lanes(self, state: BlockState, ids: Indices) -> None:
+        self._lane.restore(state.signals, ids)
+        for lane in self._waiting:
+            saved = state.lanes.get(lane.name)
+            try:
+                if saved is not None:
+                    lane.restore(saved, ids)
+            except (KeyError, IndexError, ValueError) as error:
+                raise RuleSnapshotError(f"rows that wait for lateness are not whole: {error!r}") from error
+
     def work(self, now_ns: int) -> Iterator[tuple[Rule, Work, int, int]]:
         """For each rule: what it has done, and how many of its subjects are pending and firing."""
         suppressed = self.floods.suppressed()
         for _, watch in self._watches:
-            signals = self._signals_of(watch)
+            lane = self._lane_of(watch)
+            signals = lane.signals_of(watch)
             work = watch.work(None if signals is None else signals.time_ns, now_ns)
-            yield watch.rule, replace(work, suppressed=suppressed.get(watch.rule.name, 0)), *watch.counts()
+            more = Work(suppressed=suppressed.get(watch.rule.name, 0), late=lane.late)
+            yield watch.rule, work + more, *watch.counts()
         for rule, firing in self.silences.counts():
             yield rule, Work(suppressed=suppressed.get(rule.name, 0)), 0, firing
 
     def active(self) -> Iterator[tuple[Watch, int, int, float | None]]:
         """All pending and firing subjects: the watch, the subject, its onset, and the newest value of a signal."""
         for _, watch in self._watches:
-            signals = self._signals_of(watch)
+            signals = self._lane_of(watch).signals_of(watch)
             onsets = {subject: watch.onset_ns(subject) for subject in watch.pending()}
             onsets |= {subject: raised.onset_ns for subject, raised in watch.raised.items()}
             for subject, onset_ns in sorted(onsets.items()):
@@ -184,10 +164,8 @@ class Block:
             for subject in watch.firing():
                 yield watch.rule.name, watch.subjects.keys[subject], watch.subjects.zones[subject]
 
-    def _signals_of(self, watch: Watch) -> Signals | None:
-        """The signals that are the subjects of a rule; None if these are others."""
-        watched = self._measures.get(watch.rule.measure)
-        return None if watched is None or not watch.is_of_series else watched.signals
+    def _lane_of(self, watch: Watch) -> Lane | WaitingLane:
+        return next(lane for lane in self._lanes if any(one is watch for _, one in lane.watches))
 
     def _grow(self, size: int) -> None:
         """Make room in every array for the series ids below `size`."""
@@ -197,26 +175,11 @@ class Block:
         self._size = size
         if size > len(self._newest):
             self._newest = np.empty(size + size // 4 + 16, np.intp)
-        for watched in self._measures.values():
-            watched.signals.grow(size)
+        for lane in self._lanes:
+            lane.grow(size)
         for _, watch in self._watches:
             watch.grow(size)
         self.silences.grow(size)
-
-    def _inputs(self, batch: RecordBatch, rows: Indices, series: Indices, *, repeats: bool) -> Inputs:
-        """The rows and samples of each measure in the batch."""
-        given: dict[str, Rows | None] = {}
-        samples: dict[str, Samples | None] = {}
-        for measure, watched in self._measures.items():
-            not_numbers = watched.reader.not_numbers(batch)
-            if not_numbers is not None:
-                for watch in watched.watches:
-                    watch.leave_out(series[not_numbers[rows[0] :]])
-            found = given[measure] = _with_number(watched.reader, batch, rows, series)
-            samples[measure] = (
-                None if found is None else watched.signals.take_in(found, repeats=repeats, again=batch.again)
-            )
-        return Inputs(batch, rows, series, given, samples)
 
     def _told(self, found: list[Placed], at_ns: Callable[[int], int], *, is_tick: bool = False) -> list[Transition]:
         """What is told of `found`, and of the rules that are composed of these; `at_ns` is when a row arrived."""
@@ -224,26 +187,18 @@ class Block:
         for composition in self._compositions:
             events = composition.follow(found, at_ns, self.clock, is_tick=is_tick)
             if events:
-                found += [self._placed(composition.place, composition.watch, event) for event in events]
+                found += map(self._placed, events)
                 found.sort(key=itemgetter(0, 1))
         return self.floods.told(found, at_ns)
 
-    def _placed(self, place: int, watch: Watch, event: Event, batch: RecordBatch | None = None) -> Placed:
-        return Placed(event.row, place, self._transition(watch, event, batch), event.turn is Turn.FIRED)
+    def _placed(self, found: Found) -> Placed:
+        place, watch, event, value = found
+        return Placed(event.row, place, self._transition(watch, event, value), event.turn is Turn.FIRED)
 
-    def _value(self, watch: Watch, event: Event, batch: RecordBatch | None) -> float | None:
-        """The value of an event; None if no value caused it. That of a measure is exact."""
-        if math.isnan(event.value):
-            return None
-        if batch is None or not watch.rule.condition.is_measured:
-            return event.value
-        return self._measures[watch.rule.measure].reader.exact(batch, event.row)
-
-    def _transition(self, watch: Watch, event: Event, batch: RecordBatch | None = None) -> Transition:
-        """What is told of an event; without a batch, a tick caused it."""
+    def _transition(self, watch: Watch, event: Event, value: float | None) -> Transition:
+        """What is told of an event."""
         rule, table, subjects = watch.rule, self.index.table, watch.subjects
         key, zone = subjects.keys[event.subject], subjects.zones[event.subject]
-        value = self._value(watch, event, batch)
         dimensions, labels = dict(key.dimensions), rule.labels_at(event.level)
         about = key if event.bound is not None else absence_key(key)
         return Transition(
@@ -262,17 +217,6 @@ class Block:
             annotations=render_annotations(rule, labels, table, zone, dimensions, value),
             reason=event.reason,
         )
-
-
-def _with_number(reader: MeasureReader, batch: RecordBatch, rows: Indices, series: Indices) -> Rows | None:
-    """The rows with a finite number of a measure; None if the batch has no such column, or no numbers in it."""
-    values = reader.read(batch)
-    if values is None:
-        return None
-    first = rows[0]
-    given = Rows(rows, series, batch.time_ns[first:], batch.arrival_ns[first:], values[first:])
-    there = np.isfinite(given.value)
-    return given if there.all() else given.of(there)
 
 
 def _state_of(watch: Watch) -> RuleState:
@@ -316,14 +260,11 @@ def _restore_part(watch: Watch, saved: SavedJudge, version: int, restore: Callab
         raise RuleSnapshotError(f"the state of rule {watch.rule.name} is not of its kind: {error!r}") from error
 
 
-def _marks_of(marks: Marks) -> MarkState:
-    series = marks.series()
-    return MarkState(
-        packed(series, np.uint32), packed(marks.ahead_ns[series], np.int64), packed(marks.sound_ns[series], np.int64)
-    )
-
-
-def _set_marks(marks: Marks, ids: Indices, state: MarkState) -> None:
-    marks.set(
-        ids[unpacked(state.series, np.uint32)], unpacked(state.ahead_ns, np.int64), unpacked(state.sound_ns, np.int64)
-    )
+def _lanes_of(watches: Sequence[tuple[int, Watch]], index: SeriesIndex) -> tuple[Lane, list[WaitingLane]]:
+    """The lane of rules without `lateness`, and those of others."""
+    by: dict[tuple[int, tuple[str, ...] | None], list[tuple[int, Watch]]] = {(0, None): []}
+    for place, watch in watches:
+        late_ns, unit = watch.rule.lateness_ns, watch.rule.condition.together
+        by.setdefault((late_ns, unit) if late_ns else (0, None), []).append((place, watch))
+    (_, first), *others = by.items()
+    return Lane(first, index), [WaitingLane(Lane(of, index), *key, index) for key, of in others]

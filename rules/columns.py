@@ -35,6 +35,12 @@ class MeasureReader:
                 values = self._with_single(values, batch, batch.measures[name])
         return values
 
+    def is_whole(self, batch: RecordBatch) -> bool:
+        """Whether its values in the batch are bigint."""
+        names = (self.measure, *_SINGLE)
+        kinds = [batch.types[name] for name in names if name in batch.measures and batch.types[name] in NUMBERS]
+        return bool(kinds) and kinds[0] is MeasureType.BIGINT
+
     def not_numbers(self, batch: RecordBatch) -> Bools | None:
         """Which rows have a value that is text, a boolean or a time, which no rule judges; None: no row has."""
         found: Bools | None = None

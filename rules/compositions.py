@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from rules.flood import Placed
 from rules.kinds.composite import Composite, CompositeJudge, Moment, Turned
+from rules.lane import Found
 from rules.listening import ListeningClock
-from rules.raised import Event
 from rules.rule import Rule
 from rules.transition import Status, Transition
 from rules.watch import Watch
@@ -26,7 +26,7 @@ class Composition:
 
     def follow(
         self, found: Sequence[Placed], at_ns: Callable[[int], int], clock: ListeningClock, *, is_tick: bool
-    ) -> list[Event]:
+    ) -> list[Found]:
         """The events by what happens at rows of a batch, or at a tick; `found` is in order."""
         turns = [self._turned(placed.row, placed.transition) for placed in found if self._is_turn(placed)]
         moments = {row: moment_of(at_ns(row), clock, is_tick=is_tick) for row in {turned.row for turned in turns}}
@@ -34,7 +34,7 @@ class Composition:
         if is_tick:
             now = Moment(clock.complete_ns, clock.listened_ns)
             events += self.watch.follow(self.judge.pass_time(now, self.watch.active()))
-        return events
+        return [Found(self.place, self.watch, event, event.value) for event in events]
 
     def resume(self, firing: Iterable[tuple[str, SeriesKey, str | None]], clock: ListeningClock) -> None:
         """Begin with alerts that fire already."""

@@ -20,12 +20,13 @@ within 5 to 30.
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import timedelta
 from typing import Any
 
 from rules.composing import composed
 from rules.document import Problems, compose, meant, read_items, read_pairs, read_parsed, read_text
 from rules.errors import Problem
-from rules.keys import TEXT, Form, Key, Section, mapping, schema_of
+from rules.keys import DURATION, TEXT, Form, Key, Section, mapping, schema_of
 from rules.kinds import KINDS, Condition, Kind
 from rules.level_keys import LIMIT_KEYS, RULE_LEVEL_KEYS, implied_level, levels_of
 from rules.most_alerts import MOST_ALERTS
@@ -33,9 +34,12 @@ from rules.no_data import NO_DATA
 from rules.rule import Rule
 from rules.selection import Pattern, Wanted, Where
 from rules.template import Template, parse_template
+from store.values.durations import duration_ns, format_duration
 from store.values.yaml_text import MappingNode, Node, ScalarNode, SequenceNode
 
 _LONGEST_NAME = 128
+LONGEST_LATENESS = timedelta(minutes=10)
+"""Rows wait in memory, and in every snapshot."""
 
 
 def parse_rules(text: str, file: str, *, tables: Collection[str] | None = None) -> tuple[list[Rule], list[Problem]]:
@@ -114,6 +118,7 @@ def _rule(node: Node, group: str, table: str, alerts: set[str], problems: Proble
         *(section.get("where", {}), section.get("labels", {}), section.get("annotations", {}), problems.file),
         no_data=section.get("no_data"),
         max_alerts=section.get("max_alerts"),
+        lateness_ns=section.get("lateness", 0),
     )
 
 
@@ -192,10 +197,19 @@ def _read_annotations(node: Node, what: str, problems: Problems) -> dict[str, Te
     return templates
 
 
+def _read_lateness(node: Node, what: str, problems: Problems) -> int | None:
+    span: timedelta | None = DURATION.read(node, what, problems)
+    if span is not None and span > LONGEST_LATENESS:
+        problems.add(node, f"{what} may be at most {format_duration(LONGEST_LATENESS)}, is {format_duration(span)}")
+        return None
+    return None if span is None else duration_ns(span)
+
+
 _NAME = Form(_read_name, {"type": "string", "maxLength": _LONGEST_NAME, "pattern": "^[^/]+$"})
 _TABLE = Form(_read_table, {"type": "string", "pattern": r"^[^.]+\..+$"})
 _REGEX = Key("regex", Form(_read_regex, {"type": "string"}), "of RE2, for the whole value", is_needed=True)
 _PATTERN = mapping((_REGEX,), lambda section: section.get("regex"))
+_LATENESS = Form(_read_lateness, DURATION.schema)
 _SCALAR = TEXT.schema
 _TEXTS = {"type": "object", "additionalProperties": _SCALAR}
 _ONE_OR_MORE = {"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR, "minItems": 1}, _PATTERN.schema]}
@@ -217,6 +231,7 @@ RULE_KEYS = (
     ),
     *RULE_LEVEL_KEYS,
     Key("no_data", NO_DATA, "what the absence of readings does: keep (the default), resolve or alert"),
+    Key("lateness", _LATENESS, f"how long samples wait for earlier ones; at most {format_duration(LONGEST_LATENESS)}"),
     Key("max_alerts", MOST_ALERTS, "how many alerts may fire a minute, as 100/m; others are counted in one"),
     Key("labels", Form(_read_labels, _TEXTS), "text by name, passed on with the alert"),
     Key("annotations", Form(_read_annotations, _TEXTS), "text by name, with placeholders"),

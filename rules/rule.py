@@ -32,6 +32,7 @@ class Rule:
     file     the file that defines it
     no_data  None: the absence of readings changes nothing
     max_alerts   None: as many as there are
+    lateness_ns  how long samples wait for earlier ones
     """
 
     group: str
@@ -46,6 +47,7 @@ class Rule:
     file: str = ""
     no_data: NoData | None = None
     max_alerts: MostAlerts | None = None
+    lateness_ns: int = 0
 
     @property
     def name(self) -> str:
@@ -72,6 +74,7 @@ class Rule:
             [level.facts for level in self.levels],
             sorted((name, _sorted(wanted)) for name, wanted in self.where.items()),
             *(part.facts for part in (self.no_data, self.max_alerts) if part is not None),
+            *((("lateness", self.lateness_ns),) if self.lateness_ns else ()),
         )
         return hashlib.sha256(msgspec.msgpack.encode(facts)).hexdigest()[:32]
 

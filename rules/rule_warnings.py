@@ -67,6 +67,7 @@ class Work:
     waiting      signals beyond the bounds for longer than `for`, without a sample since
     not_numbers  values of its measure that were text, booleans or times
     undefined    samples without a value, because what is computed is not a number there, as by a division by zero
+    late         rows that came later than `lateness`
     suppressed   alerts that were not told, because the rule was flooding
     """
 
@@ -76,6 +77,7 @@ class Work:
     not_numbers: int = 0
     undefined: int = 0
     suppressed: int = 0
+    late: int = 0
 
     def __add__(self, other: Work) -> Work:
         return Work(
@@ -85,6 +87,7 @@ class Work:
             self.not_numbers + other.not_numbers,
             self.undefined + other.undefined,
             self.suppressed + other.suppressed,
+            self.late + other.late,
         )
 
 

@@ -104,7 +104,7 @@ class Signals:
         odd: Bools = (rows.time_ns > late_ns) | (newest > late_ns) | self.marks.has(rows.series)
         if repeats:
             order = np.argsort(rows.series, kind="stable")
-            odd[order] |= _highest_before(rows.series[order], rows.time_ns[order]) > late_ns[order]
+            odd[order] |= highest_before(rows.series[order], rows.time_ns[order]) > late_ns[order]
             odd = np.isin(rows.series, rows.series[odd])
         return odd if odd.any() else None
 
@@ -123,7 +123,7 @@ class Signals:
     def _take_in_repeats(self, rows: Rows) -> Samples:
         """The same if a signal may occur several times: in parts with one row per signal, each in log order."""
         order = np.argsort(rows.series, kind="stable")
-        order = order[rows.time_ns[order] > _highest_before(rows.series[order], rows.time_ns[order])]
+        order = order[rows.time_ns[order] > highest_before(rows.series[order], rows.time_ns[order])]
         series, time_ns, value = rows.series[order], rows.time_ns[order], rows.value[order]
         first = np.ones(len(order), np.bool_)
         first[1:] = series[1:] != series[:-1]
@@ -181,7 +181,7 @@ def rounds_of(series: Indices) -> list[Indices]:
     return np.split(order[by_round], np.cumsum(np.bincount(nth))[:-1])
 
 
-def _highest_before(series: Indices, time_ns: Int64s) -> Int64s:
+def highest_before(series: Indices, time_ns: Int64s) -> Int64s:
     """The latest time of the earlier rows of the same series; NEVER if there is none. Rows of a series are adjacent.
 
     Times are replaced by their ranks, plus the number of ranks for each new series, so that a single running maximum

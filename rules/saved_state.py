@@ -1,7 +1,7 @@
 """The format of the saved rule state of one table: one MessagePack array.
 
     [format version, {stream: position}, [[measure name, [[dimension, value] …]] …], {measure: signals}, {rule: state},
-     {measure: hearing}, clock]
+     {measure: hearing}, clock, {lateness: lane}]
 
 Series are identified by their keys and, in the arrays, by their index in the list of keys, because ids are valid only
 within one process. Arrays are little-endian bytes. Signals are [times (i8), values (f8), marks]: one time and value per
@@ -15,7 +15,7 @@ arrays of levels and alerts are of those subjects that are pending or firing. Ea
 what an older program did not save is as if it were empty.
 
 At the end is what rules of the kind `missing` need (`rules.silence_state`): {measure: what was heard of it}; and the
-clock of our listening.
+clock of our listening. Rules with `lateness` have signals of their own, with the rows that wait.
 
 Format version 1 (`rules.snapshot_1`) is read and becomes this.
 """
@@ -147,6 +147,24 @@ class SavedClock(msgspec.Struct, array_like=True, frozen=True):
     gaps: list[tuple[int, int]]
 
 
+class LaneState(msgspec.Struct, array_like=True, frozen=True):
+    """The rules of one `lateness` (`rules.lateness`).
+
+    signals   as those of the block
+    units     keys of what waits together; with the times of the newest row, of the mark, and when it was heard (i8)
+    held      the rows that wait: arrays by name
+    whole     the measures that are whole numbers
+    """
+
+    signals: dict[str, SignalState]
+    units: list[tuple[str, Dimensions]]
+    newest_ns: bytes
+    mark_ns: bytes
+    heard_ns: bytes
+    held: dict[str, bytes]
+    whole: list[str]
+
+
 class BlockState(msgspec.Struct, array_like=True, frozen=True):
     """The state of all rules of one table."""
 
@@ -157,6 +175,7 @@ class BlockState(msgspec.Struct, array_like=True, frozen=True):
     rules: dict[str, RuleState]
     hearings: dict[str, SavedHearing] = {}
     clock: SavedClock | None = None
+    lanes: dict[str, LaneState] = {}
 
     def series_keys(self) -> list[SeriesKey]:
         """The keys in the form used within a process."""

@@ -13,6 +13,7 @@ from rules.saved_state import (
     FORMAT_VERSION,
     AlertState,
     BlockState,
+    LaneState,
     PhaseState,
     RuleFacts,
     RuleState,
@@ -64,9 +65,10 @@ def encode_state(
     rules: dict[str, RuleState],
     hearings: dict[str, SavedHearing] | None = None,
     clock: SavedClock | None = None,
+    lanes: dict[str, LaneState] | None = None,
 ) -> bytes:
     """This state as bytes: a `BlockState`."""
-    heard = () if clock is None else (hearings or {}, clock)
+    heard = () if clock is None else (hearings or {}, clock, lanes or {})
     return _encoder.encode((FORMAT_VERSION, positions, keys, signals, rules, *heard))
 
 
@@ -96,7 +98,8 @@ def decode_state(data: bytes) -> BlockState:
 def _check_lengths(state: BlockState) -> None:
     """Refuse arrays of inconsistent lengths, before any of them is used."""
     keys = len(state.keys)
-    for measure, signals in state.signals.items():
+    signals_of_all = (*state.signals.items(), *(item for lane in state.lanes.values() for item in lane.signals.items()))
+    for measure, signals in signals_of_all:
         if len(signals.time_ns) != 8 * keys or len(signals.value) != 8 * keys:
             raise RuleSnapshotError(f"rule state has {keys} series, but not as many signals of {measure}")
         marks = signals.marks

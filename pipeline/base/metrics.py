@@ -121,7 +121,7 @@ rules_with_warnings = Gauge(
 )
 rules_unjudged_samples = Counter(
     "streamgauge_rules_unjudged_samples_total",
-    "Samples that a rule could not judge: not_a_number, undefined, or too_wide a gap before them for its `per`",
+    "Samples that a rule could not judge: not_a_number, undefined, too_wide a gap before them, late",
     ["reason"],
 )
 rules_suppressed_alerts = Counter(

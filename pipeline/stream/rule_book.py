@@ -142,6 +142,7 @@ def count_work(before: Work, now: Work) -> None:
     metrics.rules_unjudged_samples.labels("not_a_number").inc(max(0, now.not_numbers - before.not_numbers))
     metrics.rules_unjudged_samples.labels("too_wide").inc(max(0, now.too_wide - before.too_wide))
     metrics.rules_suppressed_alerts.inc(max(0, now.suppressed - before.suppressed))
+    metrics.rules_unjudged_samples.labels("late").inc(max(0, now.late - before.late))
     metrics.rules_unjudged_samples.labels("undefined").inc(max(0, now.undefined - before.undefined))
 
 

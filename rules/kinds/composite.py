@@ -69,6 +69,11 @@ class Composite:
         """No."""
         return False
 
+    @property
+    def together(self) -> tuple[str, ...] | None:
+        """None."""
+        return None
+
     def measures(self, measure: str, /) -> tuple[str, ...]:  # noqa: ARG002  # of no kind of samples
         """None: it needs no samples."""
         return ()
@@ -283,5 +288,5 @@ KIND = Kind(
     ),
     _make,
     measure="composite",
-    without=("clear", "no_data", "where"),
+    without=("clear", "no_data", "lateness", "where"),
 )

@@ -47,6 +47,11 @@ class Count(OnMeasure):
         """Everything."""
         return "count", duration_ns(self.over), self.by, self.of.min, self.of.max
 
+    @property
+    def together(self) -> tuple[str, ...]:
+        """The group."""
+        return self.by
+
     def build(self, measure: str, index: SeriesIndex) -> Judge:
         """A judge that keeps the times of the events in the window of each group."""
         return CountJudge(measure, index, self)

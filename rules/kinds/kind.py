@@ -30,6 +30,11 @@ class Condition(Protocol):
         """Whether the judge's value is that of the measure itself, so that an alert reports it exactly."""
         ...
 
+    @property
+    def together(self) -> tuple[str, ...] | None:
+        """The dimensions of what is judged together; None: each series is judged by itself."""
+        ...
+
     def measures(self, measure: str, /) -> tuple[str, ...]:
         """The measures whose samples the judge needs, if `measure` is the rule's."""
         ...
@@ -58,6 +63,11 @@ class OnMeasure:
     def is_measured(self) -> bool:
         """No: it is computed."""
         return False
+
+    @property
+    def together(self) -> tuple[str, ...] | None:
+        """None: each series is judged by itself."""
+        return None
 
     def measures(self, measure: str, /) -> tuple[str, ...]:
         """The rule's own."""

@@ -65,6 +65,11 @@ class Missing:
         """No: the value is how long it was silent."""
         return False
 
+    @property
+    def together(self) -> tuple[str, ...] | None:
+        """None."""
+        return None
+
     def measures(self, measure: str, /) -> tuple[str, ...]:  # noqa: ARG002  # of no kind of samples
         """None: it needs no samples."""
         return ()
@@ -158,5 +163,5 @@ KIND = Kind(
     ),
     _make,
     measure=WHOLE,
-    without=("clear", "for", "clear_for", "keep_firing_for", "flapping", "no_data"),
+    without=("clear", "for", "clear_for", "keep_firing_for", "flapping", "no_data", "lateness"),
 )

@@ -26,6 +26,7 @@ from rules.kinds.kind import Kind, OnMeasure
 from rules.kinds.windows import Window, ZoneWindows
 from rules.kinds.zone import zone_key, zones_of
 from rules.selection import Selection
+from rules.transition import ZONE_NAME
 from store.record import SeriesIndex
 from store.values.durations import duration_ns
 
@@ -47,6 +48,11 @@ class Peers(OnMeasure):
     def facts(self) -> tuple[object, ...]:
         """Everything."""
         return "peers", duration_ns(self.over), self.at_least, self.noise
+
+    @property
+    def together(self) -> tuple[str, ...]:
+        """The zone."""
+        return (ZONE_NAME,)
 
     def build(self, measure: str, index: SeriesIndex) -> Judge:
         """A judge that keeps what each sensor measured in the open windows, and the last median of each zone."""

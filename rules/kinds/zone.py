@@ -40,6 +40,11 @@ class Zone(OnMeasure):
         """Everything."""
         return "zone", self.of, duration_ns(self.over), self.beyond.min, self.beyond.max
 
+    @property
+    def together(self) -> tuple[str, ...]:
+        """The zone."""
+        return (ZONE_NAME,)
+
     def build(self, measure: str, index: SeriesIndex) -> Judge:
         """A judge that keeps what each sensor measured in the open windows."""
         return ZoneJudge(measure, index, self)
