@@ -31,7 +31,7 @@ def fired() -> dict[str, Any]:
     return event
 
 
-@pytest.mark.parametrize("name", ["alerts.sql", "alerts-2.sql"])
+@pytest.mark.parametrize("name", ["alerts.sql", "alerts-2.sql", "alerts-3.sql"])
 def test_alerts_of_former_formats_are_taken_up_and_sealed(tmp_path: Path, name: str) -> None:
     path = tmp_path / "alerts.sqlite"
     restore(path, (FILES / name).read_bytes())
@@ -46,9 +46,10 @@ def test_alerts_of_former_formats_are_taken_up_and_sealed(tmp_path: Path, name: 
         alerts.close()
 
 
-def test_who_heard_of_an_alert_by_a_former_version_hears_of_its_end_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["alerts-2.sql", "alerts-3.sql"])
+def test_who_heard_of_an_alert_by_a_former_version_hears_of_its_end_once(tmp_path: Path, name: str) -> None:
     path = tmp_path / "alerts.sqlite"
-    restore(path, (FILES / "alerts-2.sql").read_bytes())
+    restore(path, (FILES / name).read_bytes())
     archive = AlertArchive(path)
     ended = fired()
     ended["event"]["data"]["status"] = "resolved"
@@ -80,7 +81,7 @@ def test_the_archive_of_alerts(golden: Golden, tmp_path: Path) -> None:
     archive.close()
 
     kept = tmp_path / "kept.sqlite"
-    restore(kept, golden("alerts-3.sql", dump(path)))
+    restore(kept, golden("alerts-4.sql", dump(path)))
     archive = AlertArchive(kept)
     (alert,) = archive.list()
     deliveries = {delivery.receiver: delivery for delivery in archive.deliveries()}

@@ -17,6 +17,7 @@ class Office:
     """An archive that reads a log, and appends to it what is due: as the stage and the timer do."""
 
     def __init__(self, path: Path, of: AlertPlan) -> None:
+        self.path = path
         self.archive = AlertArchive(path)
         self.plan = of
         self.log: list[tuple[int, list[Any]]] = []

@@ -8,7 +8,7 @@ or given up.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,10 +18,13 @@ import orjson
 
 from pipeline.alerting.archive.database import ArchiveFile, Filter, advance
 from pipeline.alerting.archive.delivery import Delivery, DeliveryState
-from pipeline.alerting.archive.examining import Examiner, entry_of
+from pipeline.alerting.archive.examining import Examiner
 from pipeline.alerting.archive.fold import RECORDED, Fold, look_again
+from pipeline.alerting.archive.muting import Muting
+from pipeline.alerting.archive.rows import AlertRow
 from pipeline.alerting.archive.schema import FORMAT_VERSION, SCHEMA, STEPS
 from pipeline.alerting.archive.transition import Transition
+from pipeline.alerting.archive.work import UnitOfWork
 from pipeline.alerting.routing.entry import Entry, labels_of
 from pipeline.alerting.routing.groups import Mute
 from pipeline.alerting.routing.inhibition import source_keys
@@ -82,7 +85,7 @@ class AlertArchive:
         self,
         partition_id: str,
         offset: int,
-        events: Iterable[Mapping[str, Any]],
+        events: Sequence[Mapping[str, Any]],
         plan: AlertPlan,
         *,
         now_ns: int,
@@ -96,10 +99,7 @@ class AlertArchive:
         with self._file.writing() as db:
             if not advance(db, partition_id, offset):
                 return 0
-            fold = Fold(db, plan, offset, now_ns, now_ns if wall_ns is None else wall_ns)
-            for event in events:
-                fold.take(event)
-            return fold.finish()
+            return Fold(db, plan, offset, now_ns, now_ns if wall_ns is None else wall_ns).take(events)
 
     def groups_due(
         self, plan: AlertPlan, *, now_ns: int, wall_ns: int, but: Container[str] = ()
@@ -109,16 +109,18 @@ class AlertArchive:
         `but`: ids of events that were appended and are not taken in yet. At most 100 groups are looked at.
         """
         receivers = ", ".join("?" * len(plan.receivers))
-        sql = (
-            f"SELECT id, number + 1 FROM groups WHERE due_ns <= ? AND receiver IN ({receivers}) ORDER BY due_ns LIMIT ?"  # noqa: S608  # question marks
-        )
+        sql = f"SELECT * FROM groups WHERE due_ns <= ? AND receiver IN ({receivers}) ORDER BY due_ns LIMIT ?"  # noqa: S608  # question marks
         with self._file.writing() as db:
-            examiner = Examiner(db, plan, now_ns, wall_ns)
-            return [
-                {"told": {"group": group_id, "number": number, "at_ns": wall_ns}}
-                for group_id, number in db.execute(sql, (now_ns, *plan.receivers, MOST_LOOKED_AT)).fetchall()
-                if told_id(group_id, number) not in but and examiner.decision(group_id).tells
+            work = UnitOfWork(db)
+            examiner = Examiner(work, Muting(db, plan, now_ns, wall_ns), now_ns, wall_ns)
+            due = work.groups(db.execute(sql, (now_ns, *plan.receivers, MOST_LOOKED_AT)).fetchall())
+            told: list[Mapping[str, Any]] = [
+                {"told": {"group": group.id, "number": group.number + 1, "at_ns": wall_ns}}
+                for group in due
+                if told_id(group.id, group.number + 1) not in but and examiner.decision(group).tells
             ]
+            work.flush()
+            return told
 
     def next_group_ns(self, plan: AlertPlan) -> int | None:
         """When the next group is due (it may be in the past); None if none is."""
@@ -133,9 +135,10 @@ class AlertArchive:
             db.execute("DELETE FROM inhibitors")
             if plan.inhibitions:
                 for row in db.execute("SELECT * FROM alerts WHERE status = 'firing'").fetchall():
-                    keys = dict.fromkeys(source_keys(plan.inhibitions, labels_of(entry_of(row))))
+                    alert = AlertRow(*row[:-1])
+                    keys = dict.fromkeys(source_keys(plan.inhibitions, labels_of(alert.entry)))
                     db.executemany(
-                        "INSERT INTO inhibitors (key, alert_id) VALUES (?, ?)", [(key, row["id"]) for key in keys]
+                        "INSERT INTO inhibitors (key, alert_id) VALUES (?, ?)", [(key, alert.id) for key in keys]
                     )
             look_again(db, now_ns)
 
@@ -177,11 +180,8 @@ class AlertArchive:
     def mutes(self, alerts: Sequence[Alert], plan: AlertPlan, wall_ns: int) -> Sequence[Mute | None]:
         """Why nobody is told of each of these alerts at `wall_ns`; None for those that are told or have ended."""
         with self._file.reading() as db:
-            examiner = Examiner(db, plan, wall_ns, wall_ns)
-            return [
-                examiner.mute_of(alert.entry, alert.change, alert.acked) if alert.status == "firing" else None
-                for alert in alerts
-            ]
+            muting = Muting(db, plan, wall_ns, wall_ns)
+            return [muting.mute_of(alert) if alert.status == "firing" else None for alert in alerts]
 
     def transitions(
         self, *, account: str | None = None, alert_id: str | None = None, after_seq: int = 0, limit: int = 500

@@ -158,6 +158,12 @@ def advance(db: sqlite3.Connection, partition_id: str, offset: int) -> bool:
     return moved.rowcount > 0
 
 
+def next_seq(db: sqlite3.Connection, table: str) -> int:
+    """The `seq` that SQLite would give the next row of `table`."""
+    found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+    return 1 if found is None else int(found[0]) + 1
+
+
 def _make(path: Path, schema: Sequence[str]) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA journal_mode=WAL")

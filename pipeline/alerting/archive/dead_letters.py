@@ -12,8 +12,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline.alerting.archive.database import ArchiveFile, Filter, advance
-from pipeline.alerting.archive.sealing import add_checksums, row_checksum
+from pipeline.alerting.archive.database import ArchiveFile, Filter, advance, next_seq
+from pipeline.alerting.archive.sealing import add_checksums, write_sealed
 from pipeline.log.dead_letter import DeadLetter, Reason, Replayed
 from store.host_time import WRITTEN_NS
 from store.values.durations import duration_ns
@@ -76,10 +76,8 @@ class DeadLetterArchive:
         """Store the content of one log message; an offset below the position changes nothing."""
         with self._file.writing() as db:
             if advance(db, partition_id, offset):
-                db.executemany(
-                    "INSERT OR IGNORE INTO letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    [_row(seq, letter) for seq, letter in enumerate(letters, _next_seq(db))],
-                )
+                rows = [_row(seq, letter) for seq, letter in enumerate(letters, next_seq(db, "letters"))]
+                write_sealed(db, "letters", rows, otherwise="IGNORE")
                 if replayed is not None:
                     _mark(db, replayed)
 
@@ -170,16 +168,9 @@ class DeadLetterArchive:
         self._file.close()
 
 
-def _next_seq(db: sqlite3.Connection) -> int:
-    found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'letters'").fetchone()
-    return 1 if found is None else int(found[0]) + 1
-
-
 def _row(seq: int, x: DeadLetter) -> tuple[Any, ...]:
-    """The row with its checksum: to have it added later would write the payload twice."""
     size_bytes = len(x.payload) + ROW_BYTES
-    row = seq, x.id, x.account, x.mqtt_topic, x.payload, x.reason.value, x.detail, x.arrival_ns, None, size_bytes
-    return *row, row_checksum("letters", row)
+    return seq, x.id, x.account, x.mqtt_topic, x.payload, x.reason.value, x.detail, x.arrival_ns, None, size_bytes
 
 
 def _mark(db: sqlite3.Connection, replayed: Replayed) -> None:

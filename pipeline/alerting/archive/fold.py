@@ -15,25 +15,27 @@ Repeats change nothing: an alert goes from firing to resolved and never back, an
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from pipeline.alerting.archive.database import advance
-from pipeline.alerting.archive.examining import Examiner, entry_of
+from pipeline.alerting.archive.examining import Examiner
+from pipeline.alerting.archive.muting import Muting
+from pipeline.alerting.archive.rows import AlertRow, GroupRow
+from pipeline.alerting.archive.work import UnitOfWork
 from pipeline.alerting.routing.entry import Entry, labels_of
-from pipeline.alerting.routing.groups import GroupState, change_due_ns
+from pipeline.alerting.routing.groups import change_due_ns
 from pipeline.alerting.routing.inhibition import source_keys
 from pipeline.alerting.routing.plan import AlertPlan
-from pipeline.alerting.routing.tree import Target, Timing
 from store.values.times import parse_rfc3339
 
 RECORDED = "recorded transitions"  # a position, which is the next `seq`
 
 
 class Fold:
-    """One message: `take` for each of its events, then `finish`."""
+    """One message of [alerts], at `offset`. Used once."""
 
     def __init__(self, db: sqlite3.Connection, plan: AlertPlan, offset: int, now_ns: int, wall_ns: int) -> None:
         self._db = db
@@ -41,19 +43,30 @@ class Fold:
         self._offset = offset
         self._now_ns = now_ns
         self._wall_ns = wall_ns
+        self._work = UnitOfWork(db)
+        self._muting = Muting(db, plan, now_ns, wall_ns)
         self._changed: dict[str, None] = {}  # groups, in order
-        self._examiner = Examiner(db, plan, now_ns, wall_ns)
-        self.queued = 0
+        self._alerts: set[str] = set()  # that changed
+        self._unmutes = False
 
-    def take(self, event: Mapping[str, Any]) -> None:
-        """Take one event in."""
+    def take(self, events: Sequence[Mapping[str, Any]]) -> int:
+        """Take its events in, and tell changed groups that need not wait. Returns how many deliveries were queued."""
+        self._work.read(event["event"]["data"]["id"] for event in events if "event" in event)
+        for event in events:
+            self._take(event)
+        self._tell_changed()
+        if self._unmutes:
+            look_again(self._db, self._now_ns)
+        return self._work.queued
+
+    def _take(self, event: Mapping[str, Any]) -> None:
         match event:
             case {"settled": note}:
                 self._settle(note)
             case {"retried": wish}:
                 self._retry(wish)
             case {"told": decided}:
-                self._tell(decided)
+                self._told(decided)
             case {"acked": ack}:
                 self._ack(ack)
             case {"unacked": ack}:
@@ -67,172 +80,131 @@ class Fold:
             case _:
                 self._alert(event)
 
-    def finish(self) -> int:
-        """Tell the groups that changed and need not wait. Returns how many deliveries this message has queued."""
-        for group_id in self._changed:
-            self._look_at(group_id)
-        self._changed = {}
-        return self.queued
+    def _tell_changed(self) -> None:
+        """Tell the groups that changed and need not wait, and write everything."""
+        changed, self._changed, self._alerts = self._changed, {}, set()
+        due = [group for group_id in changed if (group := self._work.group(group_id)) and self._is_due(group)]
+        self._tell([group.id for group in due if group.is_of_one])
+        self._work.flush()
+        self._tell([group.id for group in due if not group.is_of_one])
+        self._work.flush()
 
-    def _look_at(self, group_id: str) -> None:
-        row = self._db.execute("SELECT * FROM groups WHERE id = ?", (group_id,)).fetchone()
-        if row is None:
-            return
-        timing = Timing(row["wait_ns"], row["interval_ns"], row["repeat_ns"])
-        due_ns = change_due_ns(GroupState(timing, row["opened_ns"], row["told_ns"]), self._now_ns)
-        if due_ns <= self._now_ns:
-            self.queued += self._examiner.tell(group_id)
-        elif row["due_ns"] is None or due_ns < row["due_ns"]:
-            self._db.execute("UPDATE groups SET due_ns = ? WHERE id = ?", (due_ns, group_id))
+    def _is_due(self, group: GroupRow) -> bool:
+        """Whether a change of it need not wait; if it has to, have it looked at when that is over."""
+        if group.is_of_one:
+            return True
+        due_ns = change_due_ns(group.state, self._now_ns)
+        if due_ns > self._now_ns:
+            group.due_ns = due_ns if group.due_ns is None else min(group.due_ns, due_ns)
+        return due_ns <= self._now_ns
+
+    def _tell(self, group_ids: Iterable[str]) -> None:
+        examiner = Examiner(self._work, self._muting, self._now_ns, self._wall_ns)
+        for group_id in group_ids:
+            if (group := self._work.group(group_id)) is not None:
+                examiner.tell(group)
 
     def _alert(self, entry: Entry) -> None:
-        body = entry["event"]
-        data = body["data"]
+        data = entry["event"]["data"]
         alert_id, is_firing = data["id"], data["status"] == "firing"
-        at_ns = parse_rfc3339(body["timestamp"])
-        known = self._db.execute("SELECT status, changed_ns FROM alerts WHERE id = ?", (alert_id,)).fetchone()
-        if known is not None and (known["status"] == "resolved" or (is_firing and at_ns <= known["changed_ns"])):
+        at_ns = parse_rfc3339(entry["event"]["timestamp"])
+        known = self._work.alert(alert_id)
+        if known is not None and (not known.is_firing or (is_firing and at_ns <= known.changed_ns)):
             return
-        of_alert = self._groups_of(alert_id)
-        if any(group_id in self._changed for group_id in of_alert):
-            self.finish()  # both changes are told
-        self._store(entry, at_ns)
-        kind = "resolved" if not is_firing else "firing" if known is None else "updated"
-        self._note(entry, kind, at_ns)
-        self._inhibit(entry, is_firing=is_firing)
+        if alert_id in self._alerts:
+            self._tell_changed()  # both changes are told
+        self._alerts.add(alert_id)
+        alert = self._stored(entry, at_ns)
+        self._note(alert, "resolved" if not is_firing else "firing" if known is None else "updated", at_ns)
+        self._inhibit(alert_id, entry, is_firing=is_firing)
+        groups = self._work.groups_of(alert_id)
         if is_firing or known is None:
             # what ends without having begun here did so for receivers: the file was lost meanwhile
-            self._add_to_groups(entry, of_alert, told=0 if is_firing else 1)
-            of_alert = self._groups_of(alert_id)
-        self._changed |= dict.fromkeys(of_alert)
+            groups += self._joined(alert, entry, {group.receiver for group in groups}, told=0 if is_firing else 1)
+        self._changed.update((group.id, None) for group in groups)
 
-    def _store(self, entry: Entry, at_ns: int) -> None:
+    def _stored(self, entry: Entry, at_ns: int) -> AlertRow:
         body = entry["event"]
         data = body["data"]
-        self._db.execute(
-            "INSERT INTO alerts (id, account, table_name, zone, rule, status, since, event, updated_ns, change, "
-            "changed_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?) ON CONFLICT (id) DO UPDATE SET "
-            "status = excluded.status, event = excluded.event, updated_ns = excluded.updated_ns, "
-            "change = change + 1, changed_ns = excluded.changed_ns",
-            (
-                data["id"],
-                entry["account"],
-                entry["table"],
-                entry["zone"],
-                data["rule"],
-                data["status"],
-                data["since"],
-                orjson.dumps(body),
-                self._now_ns,
-                at_ns,
-            ),
-        )
+        alert = self._work.alert(data["id"])
+        if alert is None:
+            alert = AlertRow(
+                seq=self._work.next_seq("alerts"),
+                id=data["id"],
+                account=entry["account"],
+                table_name=entry["table"],
+                zone=entry["zone"],
+                rule=data["rule"],
+                status=data["status"],
+                since=data["since"],
+                event=b"",
+                updated_ns=0,
+                change=0,
+                changed_ns=0,
+            )
+            self._work.add_alert(alert)
+        alert.status, alert.event = data["status"], orjson.dumps(body)
+        alert.change, alert.changed_ns, alert.updated_ns = alert.change + 1, at_ns, self._now_ns
+        return alert
 
-    def _groups_of(self, alert_id: str) -> dict[str, str]:
-        """The groups that an alert is in, with their receivers: it stays in them until its end."""
-        rows = self._db.execute(
-            "SELECT g.id, g.receiver FROM members m JOIN groups g ON g.id = m.group_id WHERE m.alert_id = ?",
-            (alert_id,),
-        )
-        return {row["id"]: row["receiver"] for row in rows.fetchall()}
+    def _joined(self, alert: AlertRow, entry: Entry, hearing: Container[str], *, told: int) -> list[GroupRow]:
+        """The groups that it is added to: of receivers that do not hear of it yet."""
+        return [
+            self._work.join(alert, target, told=told, now_ns=self._now_ns)
+            for target in self._plan.targets(alert.id, labels_of(entry))
+            if target.receiver not in hearing
+        ]
 
-    def _add_to_groups(self, entry: Entry, of_alert: Mapping[str, str], *, told: int) -> None:
-        """Add it to groups of receivers that do not hear of it yet."""
-        hearing = set(of_alert.values())
-        alert_id = entry["event"]["data"]["id"]
-        for target in self._plan.targets(alert_id, labels_of(entry)):
-            if target.receiver not in hearing:
-                self._open(target, entry["account"])
-                self._db.execute(
-                    "INSERT OR IGNORE INTO members (group_id, alert_id, told) VALUES (?, ?, ?)",
-                    (target.id, alert_id, told),
-                )
-
-    def _open(self, target: Target, account: str) -> None:
-        """Have the group, with today's timing; if it has no alerts, it begins now."""
-        labels = None if target.labels is None else orjson.dumps(target.labels)
-        timing = target.timing
-        self._db.execute(
-            "INSERT INTO groups (id, receiver, account, labels, wait_ns, interval_ns, repeat_ns, number, opened_ns, "
-            "muted) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, 0) ON CONFLICT (id) DO UPDATE SET wait_ns = ?5, "
-            "interval_ns = ?6, repeat_ns = ?7, opened_ns = "
-            "iif(EXISTS (SELECT 1 FROM members WHERE group_id = ?1), opened_ns, ?8)",
-            (
-                target.id,
-                target.receiver,
-                account,
-                labels,
-                timing.wait_ns,
-                timing.interval_ns,
-                timing.repeat_ns,
-                self._now_ns,
-            ),
-        )
-
-    def _inhibit(self, entry: Entry, *, is_firing: bool) -> None:
-        alert_id = entry["event"]["data"]["id"]
+    def _inhibit(self, alert_id: str, entry: Entry, *, is_firing: bool) -> None:
+        if not self._plan.inhibitions:
+            return
         gone = self._db.execute("DELETE FROM inhibitors WHERE alert_id = ?", (alert_id,)).rowcount
-        keys = source_keys(self._plan.inhibitions, labels_of(entry)) if is_firing and self._plan.inhibitions else []
+        self._unmutes |= gone > 0
+        keys = source_keys(self._plan.inhibitions, labels_of(entry)) if is_firing else []
         self._db.executemany(
             "INSERT INTO inhibitors (key, alert_id) VALUES (?, ?)", [(key, alert_id) for key in dict.fromkeys(keys)]
         )
-        if gone:
-            look_again(self._db, self._now_ns)
 
-    def _note(self, entry: Entry, kind: str, at_ns: int, note: Mapping[str, Any] | None = None) -> None:
-        mute = self._examiner.mute_of(entry, change=0, acked=None)
-        self._db.execute(
-            "INSERT INTO transitions (account, alert_id, log_offset, kind, at_ns, noted_ns, muted, entry, note) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                entry["account"],
-                entry["event"]["data"]["id"],
-                self._offset,
-                kind,
-                at_ns,
-                self._now_ns,
-                None if mute is None else mute.kind.value,
-                orjson.dumps(entry),
-                None if note is None else orjson.dumps(note),
-            ),
+    def _note(self, alert: AlertRow, kind: str, at_ns: int, note: Mapping[str, Any] | None = None) -> None:
+        mute = self._muting.hides(alert)
+        self._work.add_transition(
+            *(alert.account, alert.id, self._offset, kind, at_ns, self._now_ns),
+            None if mute is None else mute.kind.value,
+            orjson.dumps(alert.entry_to_dump),
+            None if note is None else orjson.dumps(note),
         )
 
     def _ack(self, ack: Mapping[str, Any]) -> None:
-        row = self._firing(ack)
-        if row is not None:
+        alert = self._firing(ack)
+        if alert is not None:
             # what rises afterwards is told: somebody acknowledged what it was
-            kept = {name: ack[name] for name in ("by", "why", "until_ns", "at_ns")} | {"change": row["change"]}
-            self._db.execute("UPDATE alerts SET acked = ? WHERE id = ?", (orjson.dumps(kept), ack["id"]))
-            self._note(entry_of(row), "acknowledged", ack["at_ns"], kept)
-            self._look_at_groups_of(ack["id"])
+            kept = {name: ack[name] for name in ("by", "why", "until_ns", "at_ns")} | {"change": alert.change}
+            alert.acked_json = orjson.dumps(kept)
+            self._note(alert, "acknowledged", ack["at_ns"], kept)
+            self._look_at_groups_of(alert)
 
     def _unack(self, ack: Mapping[str, Any]) -> None:
-        row = self._firing(ack)
-        if row is not None and row["acked"] is not None:
-            self._db.execute("UPDATE alerts SET acked = NULL WHERE id = ?", (ack["id"],))
-            self._note(entry_of(row), "unacknowledged", ack["at_ns"], {"by": ack["by"]})
-            self._look_at_groups_of(ack["id"])
+        alert = self._firing(ack)
+        if alert is not None and alert.acked_json is not None:
+            alert.acked_json = None
+            self._note(alert, "unacknowledged", ack["at_ns"], {"by": ack["by"]})
+            self._look_at_groups_of(alert)
 
-    def _firing(self, ack: Mapping[str, Any]) -> sqlite3.Row | None:
-        row: sqlite3.Row | None = self._db.execute(
-            "SELECT * FROM alerts WHERE id = ? AND account = ? AND status = 'firing'", (ack["id"], ack["account"])
-        ).fetchone()
-        return row
+    def _firing(self, ack: Mapping[str, Any]) -> AlertRow | None:
+        alert = self._work.alert(ack["id"])
+        return alert if alert is not None and alert.is_firing and alert.account == ack["account"] else None
 
-    def _look_at_groups_of(self, alert_id: str) -> None:
+    def _look_at_groups_of(self, alert: AlertRow) -> None:
         """Have them looked at now, for when they are due next: what is not told is told later."""
-        self._db.execute(
-            "UPDATE groups SET due_ns = min(ifnull(due_ns, ?1), ?1) "
-            "WHERE id IN (SELECT group_id FROM members WHERE alert_id = ?2)",
-            (self._now_ns, alert_id),
-        )
+        for group in self._work.groups_of(alert.id):
+            group.due_ns = self._now_ns if group.due_ns is None else min(group.due_ns, self._now_ns)
 
     def _silence(self, silence: Mapping[str, Any]) -> None:
         self._db.execute(
             "INSERT OR IGNORE INTO silences (id, account, content, end_ns) VALUES (?, ?, ?, ?)",
             (silence["id"], silence["account"], orjson.dumps(silence), silence["end_ns"]),
         )
-        self._examiner = Examiner(self._db, self._plan, self._now_ns, self._wall_ns)
+        self._muting = Muting(self._db, self._plan, self._now_ns, self._wall_ns)
 
     def _end_silence(self, ended: Mapping[str, Any]) -> None:
         row = self._db.execute(
@@ -245,18 +217,22 @@ class Fold:
                 "UPDATE silences SET content = ?, end_ns = ? WHERE id = ?",
                 (orjson.dumps(content), ended["at_ns"], ended["id"]),
             )
-            self._examiner = Examiner(self._db, self._plan, self._now_ns, self._wall_ns)
-            look_again(self._db, self._now_ns)
+            self._muting = Muting(self._db, self._plan, self._now_ns, self._wall_ns)
+            self._unmutes = True
 
-    def _tell(self, decided: Mapping[str, Any]) -> None:
-        row = self._db.execute("SELECT number FROM groups WHERE id = ?", (decided["group"],)).fetchone()
-        if row is not None and row["number"] < decided["number"]:
-            self.finish()
-            examiner = Examiner(self._db, self._plan, self._now_ns, decided["at_ns"])
-            self.queued += examiner.tell(decided["group"], is_decided=True)
+    def _told(self, decided: Mapping[str, Any]) -> None:
+        group = self._work.group(decided["group"])
+        if group is None or group.number >= decided["number"]:
+            return
+        self._tell_changed()
+        muting = Muting(self._db, self._plan, self._now_ns, decided["at_ns"])
+        examiner = Examiner(self._work, muting, self._now_ns, decided["at_ns"])
+        if (group := self._work.group(decided["group"])) is not None:
+            examiner.tell(group, is_decided=True)
+        self._work.flush()
 
     def _retry(self, wish: Mapping[str, Any]) -> None:
-        self.queued += self._db.execute(
+        self._work.queued += self._db.execute(
             "UPDATE deliveries SET state = 'queued', attempts = 0, queued_ns = ?, next_attempt_ns = ?, "
             "settled_ns = NULL "
             "WHERE id = ? AND receiver = ? AND (state = 'given_up' OR state = 'queued' AND attempts > 0)",

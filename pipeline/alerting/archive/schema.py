@@ -1,6 +1,7 @@
 """The tables of the archive of alerts, and the steps that make today's of a file of a former version.
 
-alerts      one row an alert; `change` counts its transitions, `changed_ns` is the time of the newest one
+alerts      one row an alert; `change` counts its transitions, `changed_ns` is the time of the newest one; `heard`: the
+            receivers that were told of it on its own, as it is, and how often; there is no group for these
 groups      the alerts that a receiver is told of together, or one alert that it is told of alone
 members     which alerts are in which group; `told` is the change that the receiver was told last, 0: none
 inhibitors  the keys of what alerts that fire inhibit (`pipeline.alerting.routing.inhibition`)
@@ -22,13 +23,13 @@ from pipeline.alerting.routing.entry import labels_of
 from pipeline.alerting.routing.plan import plan_for
 from store.values.times import parse_rfc3339
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 _ALERTS = (
     "CREATE TABLE alerts (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, account TEXT NOT NULL, "
     "table_name TEXT NOT NULL, zone TEXT, rule TEXT NOT NULL, status TEXT NOT NULL, since TEXT NOT NULL, "
     "event BLOB NOT NULL, updated_ns INTEGER NOT NULL, change INTEGER NOT NULL, changed_ns INTEGER NOT NULL, "
-    "acked BLOB, checksum BLOB)"
+    "acked BLOB, heard BLOB, checksum BLOB)"
 )
 _DELIVERIES = (
     "CREATE TABLE deliveries (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, alert_id TEXT NOT NULL, "
@@ -36,8 +37,12 @@ _DELIVERIES = (
     "attempts INTEGER NOT NULL, queued_ns INTEGER NOT NULL, next_attempt_ns INTEGER NOT NULL, "
     "settled_ns INTEGER, error TEXT, answer TEXT, checksum BLOB, UNIQUE (id, receiver))"
 )
+_ALERTS_3 = (  # the columns of format 3
+    "seq, id, account, table_name, zone, rule, status, since, event, updated_ns, change, changed_ns, acked"
+)
+_ALERTS_BY_STATUS = "CREATE INDEX alerts_by_status ON alerts (account, status)"
 _INDEXES = (
-    "CREATE INDEX alerts_by_status ON alerts (account, status)",
+    _ALERTS_BY_STATUS,
     "CREATE INDEX deliveries_due ON deliveries (receiver, next_attempt_ns) WHERE state = 'queued'",
     "CREATE INDEX deliveries_queued_of_alert ON deliveries (alert_id, receiver) WHERE state = 'queued'",
 )
@@ -91,7 +96,7 @@ def _add_routing(db: sqlite3.Connection) -> None:
         changed_ns = parse_rfc3339(orjson.loads(row["event"])["timestamp"])
         change = 1 if row["status"] == "firing" else 2
         db.execute(
-            "INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
+            f"INSERT INTO alerts ({_ALERTS_3}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",  # noqa: S608  # names of ours
             (*tuple(row)[:10], change, changed_ns),
         )
     for row in db.execute(
@@ -137,4 +142,15 @@ def _take_up_member(db: sqlite3.Connection, delivery: sqlite3.Row) -> None:
     )
 
 
-STEPS: dict[int, Step] = {1: _add_checksums, 2: _add_routing}
+def _add_heard(db: sqlite3.Connection) -> None:
+    """Format 3 had a group for each receiver of an alert; what it left is read as it is."""
+    db.execute("DROP INDEX alerts_by_status")
+    db.execute("ALTER TABLE alerts RENAME TO former_alerts")
+    db.execute(_ALERTS)
+    db.execute(_ALERTS_BY_STATUS)
+    db.execute(f"INSERT INTO alerts ({_ALERTS_3}) SELECT {_ALERTS_3} FROM former_alerts ORDER BY seq")  # noqa: S608  # as above
+    db.execute("DROP TABLE former_alerts")
+    seal_rows(db, ["alerts"])
+
+
+STEPS: dict[int, Step] = {1: _add_checksums, 2: _add_routing, 3: _add_heard}

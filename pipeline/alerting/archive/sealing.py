@@ -44,6 +44,20 @@ def seal_writes(db: sqlite3.Connection) -> None:
             )
 
 
+def write_sealed(
+    db: sqlite3.Connection, table: str, rows: Sequence[tuple[Any, ...]], *, otherwise: str = "REPLACE"
+) -> int:
+    """Insert whole rows, with their checksums. Returns how many were.
+
+    `otherwise`: what happens to a row that is there already, `REPLACE` or `IGNORE`.
+    """
+    if not rows:
+        return 0
+    marks = ", ".join("?" * (len(rows[0]) + 1))
+    sealed = [(*row, row_checksum(table, row)) for row in rows]
+    return db.executemany(f"INSERT OR {otherwise} INTO {table} VALUES ({marks})", sealed).rowcount  # noqa: S608  # names of ours
+
+
 def add_checksums(db: sqlite3.Connection, tables: Sequence[str]) -> None:
     """Add the columns to a file of format 1, and the checksums of its rows."""
     for table in tables:

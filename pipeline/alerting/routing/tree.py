@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import NamedTuple
 
 import msgspec
 
@@ -23,8 +24,7 @@ GROUP_WAIT_NS = duration_ns(timedelta(seconds=30))
 GROUP_INTERVAL_NS = duration_ns(timedelta(minutes=5))
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(NamedTuple):
     """When a group is told: first after `wait_ns`, of changes after `interval_ns`, again after `repeat_ns`."""
 
     wait_ns: int = 0
@@ -57,8 +57,7 @@ class Node:
         return found or [self]
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """One receiver that hears of an alert. `labels`: those of its group; None: the alert is told on its own.
 
     id     of the group: the same for all alerts of it
@@ -82,12 +81,17 @@ def targets_at(node: Node, alert_id: str, labels: Mapping[str, str]) -> Iterator
     """The receivers of an alert that ends at `node`."""
     for receiver in node.receivers:
         if node.group_by is None:
-            yield Target(receiver, _digest("each", alert_id, receiver), None, node.timing, node.key)
+            yield Target(receiver, id_of_one(alert_id, receiver), None, node.timing, node.key)
         else:
             of_group = {name: labels.get(name, "") for name in node.group_by}
             account = labels["account"]  # a group is of one account, whatever it is grouped by
             group_id = _digest(node.key, receiver, account, sorted(of_group.items()))
             yield Target(receiver, group_id, of_group, node.timing, node.key)
+
+
+def id_of_one(alert_id: str, receiver: str) -> str:
+    """The id of the group that is one alert, told on its own."""
+    return _digest("each", alert_id, receiver)
 
 
 def _children(routes: Sequence[Route], parent: Node) -> tuple[Node, ...]:
