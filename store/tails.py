@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from store.engine.duck import run
 from store.errors import Behind, QueryFailed, RequestError
 from store.magnetic.tier import Version
 from store.open_tables import OpenTables
+from store.reading.partials import beyond_in_parts
 from store.reading.scan import BaseVersion, MemoryView, Selection, beyond, only_columns
 from store.reading.series import series_of
 from store.reading.tail import PinnedRows, TailReply, TailRequest, to_sequence_of
@@ -21,21 +24,32 @@ def tail(tables: OpenTables, own_partition: str, request: TailRequest) -> TailRe
     requested position is outdated, or the catalog of one of the two workers is.
     """
     table, memory = _pin(tables, own_partition, request, None)
+    times = memory.superseded_ns
+    within = times[np.searchsorted(times, request.from_ns) : np.searchsorted(times, request.to_ns)]
     cursor = table.cursor()
     try:
         schema, dimensions = table.schema(table.info), request.dimensions
         series = None if dimensions is None else [series_of(schema, memory, dimensions)]
         schema = only_columns(schema, request.columns, with_keys=True)  # another owner may have a key twice
-        found = run(cursor, beyond(schema, memory, Selection(request.from_ns, request.to_ns, series)))
+        selection = Selection(request.from_ns, request.to_ns, series)
+        partials = None
+        if request.partials is not None:
+            seen = replace(memory, to_sequence=request.seen.get(own_partition))
+            partials = beyond_in_parts(cursor, schema, seen, selection, request.partials, within)
+        found = run(cursor, beyond(schema, memory, selection) if partials is None else partials[1])
     except QueryFailed as error:
         raise (Behind(f"{table.id} was closed in the meantime") if table.is_dropped else error) from error
     finally:
         cursor.close()
         table.unpin(memory)
-    times = memory.superseded_ns
-    within = times[np.searchsorted(times, request.from_ns) : np.searchsorted(times, request.to_ns)]
-    to_sequence = to_sequence_of(PinnedRows(own_partition, table, memory), request)
-    return TailReply(own_partition, to_sequence, within, found, table.contents() if request.wants_contents else None)
+    return TailReply(
+        own_partition,
+        to_sequence_of(PinnedRows(own_partition, table, memory), request),
+        within,
+        found,
+        table.contents() if request.wants_contents else None,
+        None if partials is None else partials[0],
+    )
 
 
 def pin(tables: OpenTables, own_partition: str, request: TailRequest, version: Version | None) -> PinnedRows:

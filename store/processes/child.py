@@ -33,6 +33,7 @@ from store.processes.frames import (
     End,
     Failed,
     Head,
+    IsAlone,
     LookForDeleted,
     LookForNewest,
     Part,
@@ -46,7 +47,7 @@ from store.processes.job import Job
 from store.processes.limits import MIB, QueryLimits
 from store.reading.borrowed import Borrowed
 from store.reading.insights import insights_of
-from store.reading.lending import Lend, Lent, LentRows
+from store.reading.lending import Lend, Lent
 from store.sql import query
 from store.sql.errors import SqlError, SyntaxInvalid
 from store.sql.parse import STACK_FRAMES
@@ -160,11 +161,14 @@ class _FromWorker:
         """See `Lending`."""
         self._ask(LookForDeleted())
 
+    def is_alone(self) -> bool:
+        """See `Lending`."""
+        return self._ask(IsAlone())  # type: ignore[no-any-return]  # as above
+
     def lend(self, asked: Lend) -> Lent:
         """See `Lending`."""
         lent: Lent = self._ask(asked)
-        rows = [LentRows(of.to_sequence, of.schema, self._batches(of.schema)) for of in lent.rows]
-        return replace(lent, rows=rows)
+        return replace(lent, rows=[replace(of, batches=self._batches(of.schema)) for of in lent.rows])
 
     def drop_damaged(self, database: str, table: str, path: str) -> bool:
         """See `Lending`."""

@@ -46,6 +46,10 @@ class Renew(msgspec.Struct, frozen=True, tag=True):
     """Asks whether there are new columns."""
 
 
+class IsAlone(msgspec.Struct, frozen=True, tag=True):
+    """Asks whether no other process has rows of tables."""
+
+
 class LookForNewest(msgspec.Struct, frozen=True, tag=True):
     """Asks that the newest catalog and versions are read."""
 
@@ -98,6 +102,7 @@ Said: TypeAlias = (
     | TablesOf
     | SchemaOf
     | Renew
+    | IsAlone
     | LookForNewest
     | LookForDeleted
     | Lend

@@ -26,6 +26,7 @@ from store.processes.frames import (
     End,
     Failed,
     Head,
+    IsAlone,
     LookForDeleted,
     LookForNewest,
     Part,
@@ -142,6 +143,8 @@ class Conversation:
                 return lender.schema(said.database, said.table)
             case Renew():
                 return lender.renew()
+            case IsAlone():
+                return lender.is_alone()
             case LookForNewest():
                 return lender.look_for_newest()
             case LookForDeleted():

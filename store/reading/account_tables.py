@@ -23,6 +23,7 @@ from store.host_time import visible_from_ns
 from store.magnetic.tier import Version
 from store.magnetic.versions import Versions
 from store.memory.newness import NEVER_NS
+from store.reading.partials import Partials, is_known
 from store.reading.pinned import Pinned, PinnedTables, Replies
 from store.reading.scan import END_OF_TIME_NS, MemoryView, Selection
 from store.reading.tail import Gather, Partition, PinnedRows, TailReply, TailRequest
@@ -130,14 +131,24 @@ class AccountTables:
         self._pinned.pin_newer(of)
         return all(file.path != path for file in self._pinned.table(of).newest.version.files)
 
+    def is_alone(self) -> bool:
+        """Whether all partitions are in this process, so that no other one has rows."""
+        return len(self._stores) >= len(self._partitions)
+
     def _ask(
-        self, table: TableId, selection: Selection, columns: Collection[str] | None
+        self, table: TableId, selection: Selection, columns: Collection[str] | None, partials: Partials | None = None
     ) -> tuple[Pinned, Replies, Int64s]:
-        """The table, the rows beyond its version, and the superseded times of both.
+        """The table, the rows beyond its version or partial aggregates of them, and the superseded times of both.
 
         Waits for the owners of all partitions. Raises UnknownDatabase, UnknownTable, PartitionSilent.
         """
-        pinned, replies = self._pinned.ask(table, lambda pinned: self._request(pinned, selection, columns))
+
+        def request_of(pinned: Pinned) -> TailRequest:
+            asked = self._request(pinned, selection, columns)
+            is_possible = partials is not None and is_known(partials, pinned.schema)
+            return structs.replace(asked, partials=partials, seen=pinned.to_sequence) if is_possible else asked
+
+        pinned, replies = self._pinned.ask(table, request_of)
         superseded = [reply.superseded_ns for reply in replies if isinstance(reply, TailReply)]
         superseded += [reply.memory.superseded_ns for reply in replies if isinstance(reply, PinnedRows)]
         return pinned, replies, superseded[0] if len(superseded) == 1 else np.unique(np.concatenate(superseded))

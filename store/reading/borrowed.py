@@ -14,6 +14,7 @@ from typing import Self
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import structs
 
 from store import layout
 from store.catalog.schema import TableSchema
@@ -23,7 +24,8 @@ from store.magnetic.data_files import DataFiles
 from store.magnetic.parquet import DataFile
 from store.objects.location import S3Location
 from store.reading.account_tables import selection_of
-from store.reading.lending import Lend, Lending, Lent
+from store.reading.lending import Lend, Lending, Lent, LentRows
+from store.reading.partials import FIRST, LAST, Partials, partials_text, together
 from store.reading.rendering import Rendering, text_of_sound
 from store.reading.scan import TableView, TailView
 from store.record import TableId
@@ -40,6 +42,7 @@ class Read:
     columns    physical names, None: all
     files      Parquet files whose times are within the bounds; with their bytes
     rows       in RAM beyond these files, which were sent to the query; with their bytes
+    partials   of other such rows: partial aggregates, which were sent instead
     range_ns   from the first to the last time that files and rows have within the bounds
     """
 
@@ -52,7 +55,18 @@ class Read:
     size_bytes: int
     rows: int
     row_bytes: int
+    partials: int
     range_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A table as it is read: the text for its rows, but those of which tables named here have partial aggregates."""
+
+    read: Read
+    sql: str
+    schema: TableSchema
+    partials: Sequence[str]
 
 
 FilesAt = Callable[[Path | S3Location], DataFiles]
@@ -69,6 +83,7 @@ class Borrowed:
         self._most_bytes = most_bytes
         self._rendering = Rendering(self._cursor)
         self.reads: list[Read] = []
+        self._is_alone: bool | None = None
         self._sources: dict[bytes, tuple[Read, str]] = {}  # of what was asked: a statement may name a table many times
 
     def __enter__(self) -> Self:
@@ -99,6 +114,12 @@ class Borrowed:
         """See `AccountTables`."""
         self._lender.look_for_newest()
 
+    def is_alone(self) -> bool:
+        """See `AccountTables`."""
+        if self._is_alone is None:
+            self._is_alone = self._lender.is_alone()
+        return self._is_alone
+
     def source(
         self,
         table: TableId,
@@ -109,26 +130,44 @@ class Borrowed:
         columns: Collection[str] | None = None,
     ) -> str:
         """See `Snapshot`."""
-        listed = None if dimensions is None else {name: sorted(values) for name, values in dimensions.items()}
-        names = None if columns is None else sorted(columns)
-        asked = Lend(table.database, table.table, time_from_ns, time_to_ns, listed, names)
+        asked = _asked(table, time_from_ns, time_to_ns, dimensions, columns)
         known = self._sources.get(key := msgspec.msgpack.encode(asked))
         if known is None:
-            known = self._sources[key] = self._source(table, asked, dimensions)
+            lent = self._lent(table, asked, dimensions)
+            known = self._sources[key] = lent.read, lent.sql
         read, sql = known
         self.reads.append(read)
         return sql
 
-    def _source(
-        self, table: TableId, asked: Lend, dimensions: Mapping[str, Collection[str]] | None
-    ) -> tuple[Read, str]:
+    def partials(
+        self,
+        table: TableId,
+        of: Partials,
+        *,
+        time_from_ns: int | None = None,
+        time_to_ns: int | None = None,
+        dimensions: Mapping[str, Collection[str]] | None = None,
+        columns: Collection[str] | None = None,
+    ) -> str | None:
+        """The text for partial aggregates of what `source` would read; None if no process sent any instead of rows."""
+        asked = _asked(table, time_from_ns, time_to_ns, dimensions, columns)
+        lent = self._lent(table, structs.replace(asked, partials=of), dimensions)
+        if not lent.partials:
+            self._sources[msgspec.msgpack.encode(asked)] = lent.read, lent.sql
+            return None
+        self.reads.append(lent.read)
+        return together(partials_text(of, lent.schema, lent.sql), lent.partials)
+
+    def _lent(self, table: TableId, asked: Lend, dimensions: Mapping[str, Collection[str]] | None) -> _Source:
         selection = selection_of(asked.from_ns, asked.to_ns, dimensions)
 
-        def text_of(lent: Lent) -> tuple[Lent, list[pa.Table], str]:
-            rows = [pa.Table.from_batches(part.batches, part.schema) for part in lent.rows]
-            return lent, rows, self._rendering.text(self._view(lent, rows), selection)
+        def text_of(lent: Lent) -> tuple[Lent, list[pa.Table], list[pa.Table], str]:
+            parts = [(of, pa.Table.from_batches(of.batches, of.schema)) for of in lent.rows]
+            rows = [part for part in parts if not part[0].is_partials]
+            partials = [found for of, found in parts if of.is_partials]
+            return lent, [found for _, found in rows], partials, self._rendering.text(self._view(lent, rows), selection)
 
-        lent, rows, sql = text_of_sound(
+        lent, rows, partials, sql = text_of_sound(
             lambda: self._lender.lend(asked),
             text_of,
             lambda path: self._lender.drop_damaged(table.database, table.table, path),
@@ -145,9 +184,10 @@ class Borrowed:
             sum(file.size_bytes for file in files),
             sum(map(len, rows)),
             sum(part.nbytes for part in rows),
-            _range_ns(files, rows, first_ns, selection.to_ns),
+            sum(map(len, partials)),
+            _range_ns(files, rows, partials, first_ns, selection.to_ns),
         )
-        return read, sql
+        return _Source(read, sql, lent.schema, [self._rendering.register("partials", found) for found in partials])
 
     def execute(self, sql: str) -> pa.Table:
         """The result of a DuckDB query over sources of this. Raises as `Snapshot` does, and ResultTooLarge."""
@@ -175,7 +215,7 @@ class Borrowed:
             gathered.append(batch)
         return pa.Table.from_batches(gathered, schema)
 
-    def _view(self, lent: Lent, rows: Sequence[pa.Table]) -> TableView:
+    def _view(self, lent: Lent, rows: Sequence[tuple[LentRows, pa.Table]]) -> TableView:
         return TableView(
             lent.schema,
             (),
@@ -185,16 +225,31 @@ class Borrowed:
             lent.superseded_ns,
             lent.visible_from_ns,
             tuple(
-                TailView(self._rendering.register("tail", table), frozenset(table.column_names), part.to_sequence)
-                for part, table in zip(lent.rows, rows, strict=True)
+                TailView(self._rendering.register("tail", found), frozenset(found.column_names), of.to_sequence)
+                for of, found in rows
             ),
         )
 
 
-def _range_ns(files: Sequence[DataFile], rows: Sequence[pa.Table], from_ns: int, to_ns: int) -> int:
+def _asked(
+    table: TableId,
+    from_ns: int | None,
+    to_ns: int | None,
+    dimensions: Mapping[str, Collection[str]] | None,
+    columns: Collection[str] | None,
+) -> Lend:
+    listed = None if dimensions is None else {name: sorted(values) for name, values in dimensions.items()}
+    names = None if columns is None else sorted(columns)
+    return Lend(table.database, table.table, from_ns, to_ns, listed, names)
+
+
+def _range_ns(
+    files: Sequence[DataFile], rows: Sequence[pa.Table], partials: Sequence[pa.Table], from_ns: int, to_ns: int
+) -> int:
     spans = [(file.from_ns, file.to_ns) for file in files]
-    for part in rows:
-        least, greatest = pc.min_max(part[layout.TIME_NS]).as_py().values()
+    times = [(part[layout.TIME_NS], part[layout.TIME_NS]) for part in rows]
+    for first, last in [*times, *((part[FIRST], part[LAST]) for part in partials)]:
+        least, greatest = pc.min(first).as_py(), pc.max(last).as_py()
         spans += [] if least is None else [(least, greatest)]
     if not spans:
         return 0

@@ -7,7 +7,7 @@ the pinned version are not deleted until the lender is closed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +18,11 @@ import numpy as np
 import pyarrow as pa
 
 from store.catalog.schema import TableSchema
-from store.engine.duck import stream_of
+from store.engine.duck import run, stream_of
 from store.magnetic.tier import Version
 from store.objects.location import S3Location
 from store.reading.account_tables import AccountTables, memory_of, selection_of, whole_from_ns
+from store.reading.partials import Partials, beyond_in_parts
 from store.reading.pinned import Pinned, Replies
 from store.reading.scan import (
     END_OF_TIME_NS,
@@ -45,6 +46,8 @@ BATCH_ROWS = 20_000
 class Lend(msgspec.Struct, frozen=True, tag=True):
     """Asks for the rows of a table with times in [from, to) and such dimensions; for these columns, None: for all.
 
+    `partials`: of what owners in other processes have, these partial aggregates, as far as they are less than the rows.
+
     A query process sends it; the response is a `Lent` without batches, then for each of its `rows` the batches and an
     end.
     """
@@ -55,15 +58,17 @@ class Lend(msgspec.Struct, frozen=True, tag=True):
     to_ns: int | None
     dimensions: dict[str, list[str]] | None
     columns: list[str] | None
+    partials: Partials | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LentRows:
-    """Rows from RAM. `to_sequence`: rows beyond it are not of the query."""
+    """Rows from RAM, or partial aggregates of such rows. `to_sequence`: rows beyond it are not of the query."""
 
     to_sequence: int
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
+    is_partials: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +78,7 @@ class Lent:
     version        with the files that may have such rows; earlier ones than `whole_from_ns` are read from them
     location       of the table's files
     superseded_ns  ascending: times within the selection at which a key may be there twice
-    rows           beyond the version, and from `whole_from_ns` on all
+    rows           beyond the version, and from `whole_from_ns` on all; or partial aggregates of some of them
     """
 
     schema: TableSchema
@@ -112,6 +117,10 @@ class Lending(Protocol):
         """See `AccountTables`."""
         ...
 
+    def is_alone(self) -> bool:
+        """See `AccountTables`."""
+        ...
+
     def lend(self, asked: Lend) -> Lent:
         """What is asked for. Read the batches before the next call."""
         ...
@@ -128,7 +137,7 @@ class Lender(AccountTables):
         """See `Lending`."""
         selection = selection_of(asked.from_ns, asked.to_ns, asked.dimensions)
         table = TableId(self._account, asked.database, asked.table)
-        pinned, replies, times = self._ask(table, selection, asked.columns)
+        pinned, replies, times = self._ask(table, selection, asked.columns, asked.partials)
         times = times[np.searchsorted(times, selection.from_ns) : np.searchsorted(times, selection.to_ns)]
         version, memory = pinned.newest.version, memory_of(replies)
         visible_from_ns = self._visible_from_ns(pinned.info, version, memory)
@@ -146,7 +155,7 @@ class Lender(AccountTables):
             whole_ns,
             visible_from_ns,
             times,
-            list(self._rows(pinned, replies, visible, whole_ns, asked.columns, has_twice=bool(len(times)))),
+            list(self._rows(pinned, replies, visible, whole_ns, asked, times)),
         )
 
     def _rows(
@@ -155,23 +164,28 @@ class Lender(AccountTables):
         replies: Replies,
         selection: Selection,
         whole_ns: int,
-        columns: Collection[str] | None,
-        *,
-        has_twice: bool,
+        asked: Lend,
+        superseded_ns: Int64s,
     ) -> Iterator[LentRows]:
-        schema = only_columns(pinned.schema, columns, with_keys=has_twice)
+        schema = only_columns(pinned.schema, asked.columns, with_keys=bool(len(superseded_ns)))
+        has_partials = any(isinstance(reply, TailReply) and reply.partials is not None for reply in replies)
         for reply in replies:
             to_sequence = pinned.to_sequence[reply.partition]
             if isinstance(reply, TailReply):
-                if reply.rows.num_rows:
-                    yield LentRows(to_sequence, reply.rows.schema, iter(reply.rows.to_batches(BATCH_ROWS)))
+                yield from _tables_lent(to_sequence, reply.rows, reply.partials)
                 continue
             sql = in_memory(schema, reply.memory, selection, whole_ns)
             if sql is None:
                 continue
+            selected = selection
             if selection.dimensions is not None:
-                series = [series_of(pinned.schema, reply.memory, selection.dimensions)]
-                sql = in_memory(schema, reply.memory, replace(selection, series=series), whole_ns)
+                selected = replace(selection, series=[series_of(pinned.schema, reply.memory, selection.dimensions)])
+            if has_partials and asked.partials is not None:
+                parts = beyond_in_parts(self._cursor, schema, reply.memory, selected, asked.partials, superseded_ns)
+                if parts is not None:
+                    yield from _tables_lent(to_sequence, run(self._cursor, parts[1]), parts[0])
+                    continue
+            sql = in_memory(schema, reply.memory, selected, whole_ns)
             if sql is not None:
                 yield LentRows(to_sequence, *self._stream(sql))
 
@@ -185,6 +199,13 @@ class Lender(AccountTables):
                 yield from batches
 
         return schema, all_batches()
+
+
+def _tables_lent(to_sequence: int, rows: pa.Table, partials: pa.Table | None) -> Iterator[LentRows]:
+    if rows.num_rows:
+        yield LentRows(to_sequence, rows.schema, iter(rows.to_batches(BATCH_ROWS)))
+    if partials is not None:
+        yield LentRows(to_sequence, partials.schema, iter(partials.to_batches(BATCH_ROWS)), is_partials=True)
 
 
 def count_from(memory: Sequence[MemoryView], from_ns: int, to_ns: int) -> int:

@@ -16,11 +16,11 @@ from store.catalog.schema import Column
 from store.engine.duck import Cursor
 from store.reading.by_zone import ByNumber, by_number
 from store.reading.cuts import with_cut_minutes
+from store.reading.partials import COUNT, GREATEST, GROUP, LEAST, ROWS, TOTAL
 from store.reading.rolled import Division, divide, is_short, roll_up_newest
 from store.reading.scan import MemoryView, Selection, TableView
 
 MOST_SLOTS = 500_000  # of all zones: their sums take 20 ms and 50 MB
-GROUP, COUNT, TOTAL, LEAST, GREATEST = "group", "count", "total", "least", "greatest"
 
 
 class Groups:
@@ -61,9 +61,9 @@ def rolled_up(
     measures: Sequence[Column],
     grain_ns: int,
 ) -> pa.Table | None:
-    """By group and slot: the time, the values of the group, and for each measure its sums; None if it needs more.
+    """By group and slot, what `store.reading.partials` has of these measures but times; None if it needs more.
 
-    Names of columns are followed by the place of the dimension or measure. Raises DamagedRows, and what `run` raises.
+    Raises DamagedRows, and what `run` raises.
     """
     names = [column.physical for column in measures]
     if (
@@ -84,6 +84,7 @@ def _table(division: Division, groups: Groups, measures: Sequence[str], grain_ns
     for place, measure in enumerate(measures):  # groups and slots are the same for each
         group, slot, sums = division.sums(measure)
         columns |= {layout.TIME_NS: pa.array(slot * grain_ns), **groups.columns(pa.array(group))}
+        columns |= {ROWS: pa.array(sums.count)}
         columns |= {
             f"{COUNT}{place}": pa.array(sums.count),
             f"{TOTAL}{place}": pa.array(sums.total),

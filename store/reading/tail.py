@@ -20,6 +20,7 @@ from store.catalog.contents import ByMeasureName
 from store.catalog.schema import Column
 from store.magnetic.tier import Version
 from store.magnetic.versions import Newest
+from store.reading.partials import Partials
 from store.reading.scan import MemoryView
 from store.record import Int64s, TableId
 from store.sequence import OFFSET_BITS
@@ -30,7 +31,8 @@ class TailRequest(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `incarnation` distinguishes the table from earlier ones with its name; `version` is the Delta version of
     `positions`; `columns` are the physical names of those that the query uses, None: any. `wants_contents`: the reply
-    has the table's contents, too.
+    has the table's contents, too. `partials`: the reply may have these partial aggregates instead of rows, of those up
+    to the sequence that `seen` has for its partition, if any; workers of earlier programs know neither, and send rows.
     """
 
     account: str
@@ -44,6 +46,8 @@ class TailRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     dimensions: Mapping[str, Sequence[str]] | None
     columns: Sequence[str] | None = None
     wants_contents: bool = False
+    partials: Partials | None = None
+    seen: Mapping[str, int] = {}
 
     @property
     def table(self) -> TableId:
@@ -71,6 +75,7 @@ class TailReply:
     to_sequence    the highest `_sequence` of the table in this partition at that time, selected or not
     superseded_ns  times, ascending, at which the version or RAM may have a key twice
     contents       if they are wanted; None: not known
+    partials       if they are wanted: `rows` are only those at `superseded_ns` then; None: all rows are sent as rows
     """
 
     partition: str
@@ -78,24 +83,34 @@ class TailReply:
     superseded_ns: Int64s
     rows: pa.Table
     contents: ByMeasureName | None = None
+    partials: pa.Table | None = None
 
     def encode(self) -> bytes:
         """The bytes to send."""
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, self.rows.schema, options=pa.ipc.IpcWriteOptions(use_threads=False)) as writer:
-            writer.write_table(self.rows)
-        rows = sink.getvalue().to_pybytes()
+        partials = None if self.partials is None else _packed(self.partials)
         superseded_ns = self.superseded_ns.tobytes()
-        return msgspec.msgpack.encode(_Wire(self.partition, self.to_sequence, superseded_ns, rows, self.contents))
+        return msgspec.msgpack.encode(
+            _Wire(self.partition, self.to_sequence, superseded_ns, _packed(self.rows), self.contents, partials)
+        )
 
     @classmethod
     def decode(cls, data: bytes) -> TailReply:
         """Decode bytes that were sent. Raises msgspec.MsgspecError, ValueError, pyarrow.ArrowException."""
         wire = _wire_decoder.decode(data)
-        options = pa.ipc.IpcReadOptions(use_threads=False)
-        rows = pa.ipc.open_stream(wire.rows, options=options).read_all()
         superseded_ns = np.frombuffer(wire.superseded_ns, np.int64)
-        return cls(wire.partition, wire.to_sequence, superseded_ns, rows, wire.contents)
+        partials = None if wire.partials is None else _unpacked(wire.partials)
+        return cls(wire.partition, wire.to_sequence, superseded_ns, _unpacked(wire.rows), wire.contents, partials)
+
+
+def _packed(rows: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema, options=pa.ipc.IpcWriteOptions(use_threads=False)) as writer:
+        writer.write_table(rows)
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]  # pyarrow has no types
+
+
+def _unpacked(data: bytes) -> pa.Table:
+    return pa.ipc.open_stream(data, options=pa.ipc.IpcReadOptions(use_threads=False)).read_all()
 
 
 class _Wire(msgspec.Struct, array_like=True):
@@ -103,7 +118,8 @@ class _Wire(msgspec.Struct, array_like=True):
     to_sequence: int
     superseded_ns: bytes
     rows: bytes
-    contents: ByMeasureName | None = None  # absent in replies of earlier programs
+    contents: ByMeasureName | None = None  # this and the next are absent in replies of earlier programs
+    partials: bytes | None = None
 
 
 _wire_decoder = msgspec.msgpack.Decoder(_Wire)

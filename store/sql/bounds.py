@@ -15,14 +15,16 @@ from dataclasses import dataclass, field
 class Bounds:
     """Rows with time in [from, to), and with each dimension among its values; None and no entry: any.
 
-    zones     those that rows may be in; None: any, and rows without one
-    is_exact  whether the WHERE selects all of these rows
+    zones          those that rows may be in; None: any, and rows without one
+    measure_names  those that rows may have; None: any
+    is_exact       whether the WHERE selects all of these rows
     """
 
     time_from_ns: int | None = None
     time_to_ns: int | None = None
     dimensions: dict[str, frozenset[str]] = field(default_factory=dict)
     zones: frozenset[str] | None = None
+    measure_names: frozenset[str] | None = None
     is_exact: bool = True
 
     def at_least(self, time_ns: int) -> None:
@@ -42,6 +44,10 @@ class Bounds:
         """Restrict to these zones."""
         self.zones = zones if self.zones is None else self.zones & zones
 
+    def named(self, measure_names: frozenset[str]) -> None:
+        """Restrict to these measure names."""
+        self.measure_names = measure_names if self.measure_names is None else self.measure_names & measure_names
+
     def within_any(self, others: Sequence[Bounds]) -> None:
         """Restrict to rows that are within one of some bounds."""
         starts = [other.time_from_ns for other in others if other.time_from_ns is not None]
@@ -56,7 +62,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The time, or a dimension or zone, of a table in a column of a relation.
+    """The time, a dimension, the zone or the measure name of a table, in a column of a relation.
 
     bounds    of that table
     template  of its zones

@@ -206,7 +206,7 @@ class FromBinder:
                 quote_name(column.physical),
                 column.kind if column.expression is None else "expression",  # it cannot be used to find rows
                 (Origin(bounds, column.name, column.kind, schema.settings.zone),)
-                if column.expression is None and column.kind in {"time", "dimension", "zone"}
+                if column.expression is None and column.kind in {"time", "dimension", "zone", "measure_name"}
                 else (),
             )
             for column in schema.columns

@@ -65,7 +65,7 @@ def narrowed(where: exp.Expr | None, expressions: Expressions) -> Narrowed:
         if not is_bound:
             for bounds in tables.values():
                 bounds.is_exact = False
-        if not (is_bound and is_only) or found.is_about_zone(conjunct):
+        if not (is_bound and is_only) or found.is_left(conjunct):
             kept.append(condition.sql)
     return Narrowed(tables, f" WHERE {' AND '.join(kept)}" if kept else "")
 
@@ -147,9 +147,13 @@ class _Narrowing:
             )
         return False
 
-    def is_about_zone(self, conjunct: exp.Expr) -> bool:
-        """Whether it names a zone: rows are not found by these."""
-        return any(origin.kind == "zone" for node in conjunct.find_all(exp.Column) for origin in self.origins(node))
+    def is_left(self, conjunct: exp.Expr) -> bool:
+        """Whether it names a zone or measure name: rows are not found by these, and so they are left to DuckDB."""
+        return any(
+            origin.kind in {"zone", "measure_name"}
+            for node in conjunct.find_all(exp.Column)
+            for origin in self.origins(node)
+        )
 
     def origins(self, node: exp.Expr) -> tuple[Origin, ...]:
         """What `node` is in tables, if it is a column of a relation of this FROM; else nothing."""
@@ -202,7 +206,7 @@ class _Narrowing:
         return step is None
 
     def _among(self, left: exp.Expr, choices: list[exp.Expr]) -> bool:
-        found = [origin for origin in self.origins(left) if origin.kind in {"dimension", "zone"}]
+        found = [origin for origin in self.origins(left) if origin.kind != "time"]
         if not found or len(choices) > CHOICES_MAX:
             return False
         values = [self._constant(choice) for choice in choices]
@@ -222,9 +226,12 @@ class _Narrowing:
 
 
 def _restrict(origin: Origin, texts: frozenset[str]) -> None:
-    """Restrict a dimension or the zone to these values."""
+    """Restrict a dimension, the zone or the measure name to these values."""
     if origin.kind == "dimension":
         origin.bounds.among(origin.name, texts)
+        return
+    if origin.kind == "measure_name":
+        origin.bounds.named(texts)
         return
     origin.bounds.in_zones(texts)
     for dimension, possible in dimensions_of_zones(origin.template, texts).items() if origin.template else ():

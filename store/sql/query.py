@@ -11,13 +11,13 @@ import pyarrow as pa
 from sqlglot import exp
 
 from store import errors as store_errors
-from store.catalog.schema import ZONE_COLUMN, TableSchema
+from store.catalog.schema import TableSchema
 from store.reading.borrowed import Borrowed
 from store.record import TableId
+from store.sql.aggregating import RolledUp, bound_to_partials, bound_to_rollups
 from store.sql.bound import Bound, Output, Query
 from store.sql.casts import REFUSED
 from store.sql.errors import LimitExceeded, NameNotFound, NotSupported, QueryFailed, QueryTimedOut, SqlError
-from store.sql.over_rollups import Summed, named_table, over_rollups
 from store.sql.parameters import Parameters
 from store.sql.parse import Describe, Explain, ShowDatabases, ShowMeasures, ShowTables, Statement, parse
 from store.sql.result import ResultColumn, ResultSet
@@ -126,7 +126,7 @@ def at_once(names: MeasureNames, request: SqlRequest) -> ResultSet | None:
     return None
 
 
-def from_rollups(tables: Summed, request: SqlRequest) -> ResultSet | None:
+def from_rollups(tables: RolledUp, request: SqlRequest) -> ResultSet | None:
     """The result of aggregates of measures by time, if rollups say it; None for any other, and what has errors."""
     if not may_be_over_rollups(request.text):
         return None
@@ -134,38 +134,14 @@ def from_rollups(tables: Summed, request: SqlRequest) -> ResultSet | None:
     try:
         statement = parse(source)
         with _errors_told(source):
-            return _from_rollups(tables, source, statement, request)
+            binder = Binder(source, _NoTables(), request.now_ns)
+            bound = bound_to_rollups(binder, tables, statement) if isinstance(statement, exp.Select) else None
+            found = None if bound is None else tables.execute(bound.sql)
     except (SqlError, RecursionError):
         return None  # `query` tells what is wrong
-
-
-def _from_rollups(tables: Summed, source: QueryText, statement: Statement, request: SqlRequest) -> ResultSet | None:
-    if not isinstance(statement, exp.Select) or (named := named_table(statement)) is None:
+    if bound is None or found is None or (request.max_rows is not None and found.num_rows > request.max_rows):
         return None
-    schema = tables.schema(*named)
-    over = over_rollups(statement, schema)
-    if over is None:
-        return None
-    given = Binder(source, _OneTable(schema, ""), request.now_ns).bind(statement)
-    reads = given.reads
-    if reads is None or not reads.is_exact or (reads.zones is not None and schema.settings.zone is None):
-        return None
-    sums = tables.rolled_up(
-        over.schema.table,
-        over.measures,
-        grain_ns=over.grain_ns,
-        time_from_ns=reads.time_from_ns,
-        time_to_ns=reads.time_to_ns,
-        dimensions=reads.dimensions if reads.zones is None else {**reads.dimensions, ZONE_COLUMN.name: reads.zones},
-        by=over.by,
-    )
-    if sums is None:
-        return None
-    bound = Binder(source, _OneTable(over.schema, sums), request.now_ns).bind(over.statement)
-    found = tables.execute(bound.sql)
-    if bound.outputs != given.outputs or (request.max_rows is not None and found.num_rows > request.max_rows):
-        return None
-    return ResultSet(tuple(ResultColumn(output.name, output.type) for output in given.outputs), found)
+    return ResultSet(tuple(ResultColumn(output.name, output.type) for output in bound.outputs), found)
 
 
 def _list(names: Names, source: QueryText, statement: ShowDatabases | ShowTables | Describe) -> ResultSet:
@@ -176,22 +152,6 @@ def _list(names: Names, source: QueryText, statement: ShowDatabases | ShowTables
             return show_tables(names, source, statement)
         case Describe():
             return describe(names, source, statement)
-
-
-@dataclass(frozen=True, slots=True)
-class _OneTable:
-    """What a statement is bound to that names only one table, which is read as `text`."""
-
-    of: TableSchema
-    text: str
-
-    def schema(self, database: str, table: str) -> TableSchema:  # noqa: ARG002
-        """See `Tables`."""
-        return self.of
-
-    def source(self, table: TableId, **_: object) -> str:  # noqa: ARG002
-        """See `Tables`."""
-        return self.text
 
 
 class _NoTables:
@@ -255,14 +215,15 @@ def _lists_what_is_there(statement: Statement, text: str) -> bool:
 
 
 def _explain(tables: Borrowed, source: QueryText, statement: Query, request: SqlRequest) -> ResultSet:
-    _bind(Binder(source, tables, request.now_ns, request.in_time_order), tables, statement, request.max_rows)
+    binder = Binder(source, tables, request.now_ns, request.in_time_order)
+    _bind_to_read(binder, tables, statement, request.max_rows)
     return explain(tables.reads)
 
 
 def _select(tables: Borrowed, source: QueryText, statement: Query, request: SqlRequest) -> ResultSet:
     most = request.max_rows
     binder = Binder(source, tables, request.now_ns, request.in_time_order)
-    bound = _bind(binder, tables, statement, most)
+    bound = _bind_to_read(binder, tables, statement, most)
     if bound.row is not None and most != 0:
         return _of_row(bound.outputs, bound.row)
     table = tables.execute(bound.sql)
@@ -303,6 +264,13 @@ def _prepare(tables: Borrowed, source: QueryText, statement: Query, request: Sql
     binder = Binder(source, _Unread(tables), request.now_ns, parameters=parameters)
     bound = _bind(binder, tables, statement, None)
     return ResultSet(_columns(bound), pa.table({}), parameters=tuple(parameters.types.items()))
+
+
+def _bind_to_read(binder: Binder, tables: Borrowed, statement: Query, max_rows: int | None) -> Bound:
+    """Bind the statement to partial aggregates, if owners send these in place of rows, else to rows."""
+    if max_rows is not None:
+        _cap(statement, max_rows + 1)
+    return bound_to_partials(binder, tables, statement) or _bind(binder, tables, statement, max_rows)
 
 
 def _bind(binder: Binder, tables: Borrowed, statement: Query, max_rows: int | None) -> Bound:

@@ -42,6 +42,16 @@ _WINDOWS = (
 _FRAMELESS = {"row_number()", "rank()", "lag({n}, 1)", "lead({time}, 2)"}
 _OF_ONE_ROW = {"first_value({sensor})", "last_value({n})"}  # where several have one time, it may be of any
 COLUMNS = ("sensor", "zone", "rack", "zone_name", "measure_name", "time", "t", "n", "note")
+MERGED = (
+    "count(*)",
+    "count({0}t)",
+    "count({0}n)",
+    "min({0}t)",
+    "min({0}n)",
+    "max({0}n)",
+    "min({0}time)",
+    "max({0}time)",
+)
 _LISTED = ", ".join(COLUMNS)
 
 
@@ -81,6 +91,7 @@ class Queries:
     """Makes statements over the rows of one table, `sql_table` in the store and `plain_table` in DuckDB.
 
     texts     values of columns that conditions name
+    merged    aggregates that can be merged exactly
     now_ns    of the statement
     from_ns   the rows of interest are from here to `now_ns`
     """
@@ -91,6 +102,7 @@ class Queries:
     texts: Mapping[str, Sequence[str]]
     now_ns: int = 0
     from_ns: int = 0
+    merged: Sequence[str] = MERGED
     _withs: list[Text] = field(default_factory=list)
     _named: list[str] = field(default_factory=list)  # their names
     _names: int = 0
@@ -98,8 +110,8 @@ class Queries:
     def statement(self) -> Statement:
         """Any statement."""
         self._withs, self._named, self._names = [], [], 0
-        shapes = (self._rows, self._groups, self._windows, self._join, self._set_operation)
-        shape = self.rng.choices(shapes, (3, 4, 2, 2, 1))[0]
+        shapes = (self._rows, self._groups, self._merged, self._windows, self._join, self._set_operation)
+        shape = self.rng.choices(shapes, (3, 4, 3, 2, 2, 1))[0]
         body, width = shape()
         tail, is_ordered = self._tail(width)
         text = made("{}{}", body, tail)
@@ -134,6 +146,31 @@ class Queries:
             having = both(f" HAVING count(*) > {self.rng.randrange(4)}")
         where = self._where(alias, 3)
         return made("SELECT {} FROM {}{}{}{}", listed(items), source, where, grouping, having), len(items)
+
+    def _merged(self) -> tuple[Text, int]:
+        """Aggregates that can be merged from those of parts of the table."""
+        alias = self.rng.choice(("", self._name("r")))
+        of = f"{alias}." if alias else ""
+        keys = [both(f"{of}{name}") for name in ("sensor", "zone", "zone_name", "rack", "measure_name")]
+        keys += [Text(f"bin({of}time, {width}s)", _bin(f"{of}time", width)) for width in (60, 300, 7)]
+        keys.append(Text(f"date_trunc('hour', {of}time)", _bin(f"{of}time", 3600)))
+        chosen = self.rng.sample(keys, self.rng.randrange(4))
+        calls = self.rng.sample(self.merged, self.rng.randrange(1, 5))
+        items = [*chosen, *(both(call.format(of)) for call in calls)]
+        texts, conditions = dict(self.texts, measure_name=("m", "x")), []
+        for _ in range(self.rng.randrange(3)):
+            name = self.rng.choice(("time", *texts))
+            if name == "time":
+                sign = self.rng.choice((">", ">=", "<", "<=", "="))
+                conditions.append(made(f"{of}time {sign} {{}}", self._instant()))
+            else:
+                some = self.rng.sample(list(texts[name]), self.rng.randrange(1, len(texts[name])))
+                conditions.append(both(f"{of}{name} IN ({', '.join(map(repr, some))})"))
+        where = made(" WHERE {}", _all(conditions)) if conditions else both("")
+        group = made(" GROUP BY {}", listed(chosen)) if chosen else both("")
+        having = both(f" HAVING count(*) > {self.rng.randrange(4)}" if chosen and self.rng.random() < 0.3 else "")
+        source = made(f"{{}} AS {alias}" if alias else "{}", Text(self.sql_table, self.plain_table))
+        return made("SELECT {} FROM {}{}{}{}", listed(items), source, where, group, having), len(items)
 
     def _windows(self) -> tuple[Text, int]:
         source, alias = self._source()

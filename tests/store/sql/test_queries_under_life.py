@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 import pytest
 
 from store.magnetic.data_files import data_files
@@ -22,15 +21,14 @@ from store.reading import lending
 from store.reading.borrowed import Borrowed
 from store.reading.lending import Lender
 from store.sql import SqlRequest, query
-from store.testing import Row, ask, duck
+from store.testing import ask, duck
 from tests.support.examples import times
+from tests.support.plain_tables import Answer, comparable, plain_table, values
 from tests.support.random_life import SENSORS, ZONES, Life
-from tests.support.random_queries import COLUMNS, Queries, Statement
+from tests.support.random_queries import Queries, Statement
 
 LIVES, STEPS = times(6), min(60, times(60))
 SPAN_NS = 20 * 60 * 10**9
-TYPES = {"time": pa.int64(), "t": pa.float64(), "n": pa.int64()}
-Answer = list[tuple[object, ...]]
 
 
 class Moving(Borrowed):
@@ -56,31 +54,6 @@ def moving(life: Life, statement: Statement) -> Answer:
 def still(life: Life, statement: Statement) -> Answer:
     """The result of a statement while nothing happens."""
     return values(ask(life.store, "acme", statement.text.sql, now_ns=life.now_ns).table)
-
-
-def values(found: pa.Table) -> Answer:
-    return list(zip(*(column.to_pylist() for column in found.columns), strict=True))
-
-
-def plain_table(rows: list[Row], zone: str) -> pa.Table:
-    made = [
-        {
-            **dict(row.dimensions),
-            **dict(row.values),
-            "time": row.time_ns,
-            "measure_name": row.measure_name,
-            "zone_name": zone.format(**dict(row.dimensions)),
-        }
-        for row in rows
-    ]
-    columns = {name: pa.array([of.get(name) for of in made], TYPES.get(name, pa.string())) for name in COLUMNS}
-    return pa.table(columns)
-
-
-def comparable(rows: Answer, statement: Statement) -> list[str]:
-    """As text: NaN equals NaN, and -0.0 is 0.0."""
-    texts = [repr(tuple(0.0 if value == 0 and isinstance(value, float) else value for value in row)) for row in rows]
-    return texts if statement.is_ordered else sorted(texts)
 
 
 @pytest.mark.parametrize("seed", range(LIVES))
