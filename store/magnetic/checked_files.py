@@ -63,6 +63,10 @@ class CheckedFiles:
             return []
         return [(file, fault) for file in files if (fault := self._damaged.get(folder / file.path)) is not None]
 
+    def is_sound(self, folder: Path, file: DataFile) -> bool:
+        """Whether this process has read the file, and found it as it was written."""
+        return folder / file.path in self._sound
+
     def unchecked(self, folder: Path, files: tuple[DataFile, ...]) -> DataFile | None:
         """A file that was not checked yet."""
         return next((file for file in files if folder / file.path not in self._sound), None)

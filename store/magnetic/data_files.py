@@ -69,6 +69,10 @@ class DataFiles(Protocol):
         """The number of values that `file` has in these columns. Reads its footer. Raises DamagedRows."""
         ...
 
+    def is_sound(self, file: DataFile) -> bool:
+        """Whether it is known that the file is as it was written."""
+        ...
+
     def check_next(self, files: tuple[DataFile, ...]) -> None:
         """Check one of the files that this process has not read yet. Raises DamagedRows."""
         ...
@@ -142,6 +146,10 @@ class FolderFiles:
         except (OSError, pa.ArrowException) as error:
             self.look((file,))
             raise DamagedRows(f"{self._folder / file.path} cannot be read: {error}", file.path) from error
+
+    def is_sound(self, file: DataFile) -> bool:
+        """See `DataFiles`."""
+        return CHECKED.is_sound(self._folder, file)
 
     def check_next(self, files: tuple[DataFile, ...]) -> None:
         """See `DataFiles`."""
@@ -224,6 +232,10 @@ class BucketFiles:
             fragment = self._fragment(file)
         with s3_files.errors(self._location, file.path, "read"):
             return values_in(fragment.metadata, measures)
+
+    def is_sound(self, file: DataFile) -> bool:  # noqa: ARG002
+        """See `DataFiles`. Buckets check what they hold."""
+        return True
 
     def check_next(self, files: tuple[DataFile, ...]) -> None:
         """See `DataFiles`."""

@@ -11,7 +11,7 @@ from store.processes.limits import MIB, QueryLimits
 from store.reading.insights import Insights
 from store.reading.lending import Lender
 from store.reading.reader import Reader
-from store.sql import ResultSet, SqlRequest, at_once, from_rollups, may_be_at_once, may_be_over_rollups
+from store.sql import ResultSet, SqlRequest, at_once, from_summaries, may_be_at_once, may_be_summarised
 from store.sql.errors import LimitExceeded
 
 Encode: TypeAlias = Callable[[ResultSet], Iterator[bytes]]
@@ -59,17 +59,17 @@ class Executor(Protocol):
 
 def is_worth_trying_at_once(text: str) -> bool:
     """Whether `answered_at_once` may have an answer."""
-    return may_be_at_once(text) or may_be_over_rollups(text)
+    return may_be_at_once(text) or may_be_summarised(text)
 
 
 def answered_at_once(reader: Reader, account: str, job: Job) -> list[bytes] | None:
-    """The response, in this process, to a short statement that reads no rows, or that rollups answer.
+    """The response, in this process, to a short statement that reads no rows, or that rollups or statistics answer.
 
     None for any other. Raises SqlError.
     """
-    if may_be_over_rollups(job.request.text):
+    if may_be_summarised(job.request.text):
         with reader.snapshot(account) as snapshot:
-            found = from_rollups(snapshot, job.request)
+            found = from_summaries(snapshot, job.request)
     else:
         with reader.lender(account) as lender:
             found = at_once(lender, job.request)

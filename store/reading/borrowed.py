@@ -27,7 +27,8 @@ from store.reading.account_tables import selection_of
 from store.reading.lending import Lend, Lending, Lent, LentRows
 from store.reading.partials import FIRST, LAST, Partials, partials_text, together
 from store.reading.rendering import Rendering, text_of_sound
-from store.reading.scan import TableView, TailView
+from store.reading.scan import Selection, TableView, TailView
+from store.reading.statistics import COUNTS, Counted, counted
 from store.record import TableId
 
 _RESULT_BATCH_ROWS = 10_000
@@ -41,6 +42,7 @@ class Read:
     dimensions the values that were found by dimension
     columns    physical names, None: all
     files      Parquet files whose times are within the bounds; with their bytes
+    counted    rows of other files that were counted by their statistics
     rows       in RAM beyond these files, which were sent to the query; with their bytes
     partials   of other such rows: partial aggregates, which were sent instead
     range_ns   from the first to the last time that files and rows have within the bounds
@@ -53,6 +55,7 @@ class Read:
     columns: Collection[str] | None
     files: int
     size_bytes: int
+    counted: int
     rows: int
     row_bytes: int
     partials: int
@@ -61,12 +64,10 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A table as it is read: the text for its rows, but those of which tables named here have partial aggregates."""
+    """The text for rows or partial aggregates of a table, and what it reads."""
 
     read: Read
     sql: str
-    schema: TableSchema
-    partials: Sequence[str]
 
 
 FilesAt = Callable[[Path | S3Location], DataFiles]
@@ -84,7 +85,7 @@ class Borrowed:
         self._rendering = Rendering(self._cursor)
         self.reads: list[Read] = []
         self._is_alone: bool | None = None
-        self._sources: dict[bytes, tuple[Read, str]] = {}  # of what was asked: a statement may name a table many times
+        self._sources: dict[bytes, _Source] = {}  # of what was asked: a statement may name a table many times
 
     def __enter__(self) -> Self:
         return self
@@ -133,11 +134,9 @@ class Borrowed:
         asked = _asked(table, time_from_ns, time_to_ns, dimensions, columns)
         known = self._sources.get(key := msgspec.msgpack.encode(asked))
         if known is None:
-            lent = self._lent(table, asked, dimensions)
-            known = self._sources[key] = lent.read, lent.sql
-        read, sql = known
-        self.reads.append(read)
-        return sql
+            known = self._sources[key] = self._lent(table, asked, dimensions)
+        self.reads.append(known.read)
+        return known.sql
 
     def partials(
         self,
@@ -151,43 +150,49 @@ class Borrowed:
     ) -> str | None:
         """The text for partial aggregates of what `source` would read; None if no process sent any instead of rows."""
         asked = _asked(table, time_from_ns, time_to_ns, dimensions, columns)
-        lent = self._lent(table, structs.replace(asked, partials=of), dimensions)
-        if not lent.partials:
-            self._sources[msgspec.msgpack.encode(asked)] = lent.read, lent.sql
+        found = self._lent(table, structs.replace(asked, partials=of), dimensions)
+        if not found.read.partials:
+            self._sources[msgspec.msgpack.encode(asked)] = found
             return None
-        self.reads.append(lent.read)
-        return together(partials_text(of, lent.schema, lent.sql), lent.partials)
+        self.reads.append(found.read)
+        return found.sql
 
     def _lent(self, table: TableId, asked: Lend, dimensions: Mapping[str, Collection[str]] | None) -> _Source:
         selection = selection_of(asked.from_ns, asked.to_ns, dimensions)
 
-        def text_of(lent: Lent) -> tuple[Lent, list[pa.Table], list[pa.Table], str]:
+        def source_of(lent: Lent) -> _Source:
             parts = [(of, pa.Table.from_batches(of.batches, of.schema)) for of in lent.rows]
             rows = [part for part in parts if not part[0].is_partials]
             partials = [found for of, found in parts if of.is_partials]
-            return lent, [found for _, found in rows], partials, self._rendering.text(self._view(lent, rows), selection)
+            view = self._view(lent, rows)
+            if asked.partials is None or not partials:
+                counts, sql = None, self._rendering.text(view, selection)
+            else:
+                counts = counted(view, selection) if asked.partials == COUNTS and not dimensions else None
+                sql = self._merged(asked.partials, view, selection, counts, partials)
+            read = _read_of(table, asked, dimensions or {}, lent, [found for _, found in rows], partials, counts)
+            return _Source(read, sql)
 
-        lent, rows, partials, sql = text_of_sound(
+        return text_of_sound(
             lambda: self._lender.lend(asked),
-            text_of,
+            source_of,
             lambda path: self._lender.drop_damaged(table.database, table.table, path),
         )
-        first_ns = max(selection.from_ns, lent.visible_from_ns)
-        files = lent.version.files_in(first_ns, min(selection.to_ns, lent.whole_from_ns))
-        read = Read(
-            table,
-            asked.from_ns,
-            asked.to_ns,
-            dimensions or {},
-            asked.columns,
-            len(files),
-            sum(file.size_bytes for file in files),
-            sum(map(len, rows)),
-            sum(part.nbytes for part in rows),
-            sum(map(len, partials)),
-            _range_ns(files, rows, partials, first_ns, selection.to_ns),
-        )
-        return _Source(read, sql, lent.schema, [self._rendering.register("partials", found) for found in partials])
+
+    def _merged(
+        self,
+        of: Partials,
+        view: TableView,
+        selection: Selection,
+        counts: Counted | None,
+        partials: Sequence[pa.Table],
+    ) -> str:
+        """The text for partial aggregates of all: of what is read here, and those that were sent."""
+        if counts is None:
+            texts = [partials_text(of, view.schema, self._rendering.text(view, selection))]
+        else:
+            texts = counts.texts(self._rendering)
+        return together([*texts, *(f"FROM {self._rendering.register('partials', found)}" for found in partials)])
 
     def execute(self, sql: str) -> pa.Table:
         """The result of a DuckDB query over sources of this. Raises as `Snapshot` does, and ResultTooLarge."""
@@ -241,6 +246,36 @@ def _asked(
     listed = None if dimensions is None else {name: sorted(values) for name, values in dimensions.items()}
     names = None if columns is None else sorted(columns)
     return Lend(table.database, table.table, from_ns, to_ns, listed, names)
+
+
+def _read_of(
+    table: TableId,
+    asked: Lend,
+    dimensions: Mapping[str, Collection[str]],
+    lent: Lent,
+    rows: Sequence[pa.Table],
+    partials: Sequence[pa.Table],
+    counts: Counted | None,
+) -> Read:
+    selection = selection_of(asked.from_ns, asked.to_ns, dimensions)
+    first_ns, to_ns = max(selection.from_ns, lent.visible_from_ns), selection.to_ns
+    files = lent.version.files_in(first_ns, min(to_ns, lent.whole_from_ns))
+    known = {file.path for file in counts.files} if counts else set()
+    read = [file for file in files if file.path not in known]
+    return Read(
+        table,
+        asked.from_ns,
+        asked.to_ns,
+        dimensions,
+        asked.columns,
+        len(read),
+        sum(file.size_bytes for file in read),
+        counts.rows if counts else 0,
+        sum(map(len, rows)),
+        sum(part.nbytes for part in rows),
+        sum(map(len, partials)),
+        _range_ns(files, rows, partials, first_ns, to_ns),
+    )
 
 
 def _range_ns(

@@ -95,6 +95,6 @@ def beyond_in_parts(
     return found, beyond(schema, memory, only)
 
 
-def together(own: str, others: Sequence[str]) -> str:
-    """The parenthesised query for partial aggregates of a query text, and of tables by name."""
-    return f"({' UNION ALL BY NAME '.join([own, *(f'SELECT * FROM {name}' for name in others)])})"
+def together(texts: Sequence[str]) -> str:
+    """The parenthesised query for the partial aggregates of some queries."""
+    return f"({' UNION ALL BY NAME '.join(texts)})"

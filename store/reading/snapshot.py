@@ -18,12 +18,14 @@ from store.errors import QueryFailed
 from store.reading.account_tables import AccountTables, memory_of, selection_of, whole_from_ns
 from store.reading.by_zone import rows_of_zones, zones_of
 from store.reading.cuts import with_cut_minutes
+from store.reading.partials import together
 from store.reading.pinned import Pinned, Replies
 from store.reading.rendering import Rendering, text_of_sound
 from store.reading.rolled import Division, all_rows, divide, is_short, roll_up_newest
 from store.reading.rolled_up import Groups, rolled_up
 from store.reading.scan import Selection, TableView, TailView, only_columns
 from store.reading.series import series_of
+from store.reading.statistics import MOST_READ, counted
 from store.reading.tail import TailReply
 from store.record import Int64s, SeriesIndex, TableId
 
@@ -117,7 +119,7 @@ class Snapshot(AccountTables):
         `by` are the dimensions that make groups; `layout.ZONE` is the zone, here and in `dimensions`. See
         `store.reading.rolled_up`; raises what `source` raises.
         """
-        if len(self._stores) < len(self._partitions):
+        if not self.is_alone():
             return None
         groups, selection = Groups(dimensions, by), selection_of(time_from_ns, time_to_ns, None)
         used = {column.physical for column in measures}
@@ -125,6 +127,21 @@ class Snapshot(AccountTables):
             table, selection, used, lambda view: rolled_up(self._cursor, view, selection, groups, measures, grain_ns)
         )
         return None if found is None else self._rendering.register("sums", found)
+
+    def counted(self, table: TableId, *, time_from_ns: int | None, time_to_ns: int | None) -> str | None:
+        """The text for partial aggregates `COUNTS` of these rows; None if many would have to be read.
+
+        See `store.reading.statistics`; raises what `source` raises.
+        """
+        if not self.is_alone():
+            return None
+        selection = selection_of(time_from_ns, time_to_ns, None)
+
+        def text_of(view: TableView) -> str | None:
+            found = counted(view, selection)
+            return None if found.most_read > MOST_READ else together(found.texts(self._rendering))
+
+        return self._text(table, selection, (), text_of)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The result of a DuckDB query over sources of this snapshot. Raises what `store.engine.duck.run` raises.

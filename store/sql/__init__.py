@@ -2,7 +2,7 @@
 
 from store.sql.described_types import type_body
 from store.sql.errors import SqlError
-from store.sql.query import SqlRequest, at_once, from_rollups, may_be_at_once, may_be_over_rollups, query
+from store.sql.query import SqlRequest, at_once, from_summaries, may_be_at_once, may_be_summarised, query
 from store.sql.result import ResultColumn, ResultSet
 from store.sql.types import ArrayType, MapType, RowType, Scalar, ScalarType, SqlType, TimeSeriesType, ZonedType
 from store.sql.values import formatter
@@ -22,9 +22,9 @@ __all__ = [
     "ZonedType",
     "at_once",
     "formatter",
-    "from_rollups",
+    "from_summaries",
     "may_be_at_once",
-    "may_be_over_rollups",
+    "may_be_summarised",
     "query",
     "type_body",
 ]

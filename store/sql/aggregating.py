@@ -15,6 +15,7 @@ from store.names import MeasureType
 from store.reading.bins import grain_of
 from store.reading.borrowed import Borrowed
 from store.reading.partials import Partials
+from store.reading.statistics import COUNTS
 from store.record import TableId
 from store.sql.bound import Bound
 from store.sql.bounds import Bounds
@@ -23,8 +24,8 @@ from store.sql.over_partials import OverPartials, named_table, over_partials
 from store.sql.select import Binder
 
 
-class RolledUp(Protocol):
-    """What `bound_to_rollups` reads: a snapshot of the tables of an account."""
+class Summarised(Protocol):
+    """What `bound_to_summaries` reads: a snapshot of the tables of an account."""
 
     def schema(self, database: str, table: str) -> TableSchema:
         """The table's columns. Raises UnknownDatabase, UnknownTable."""
@@ -42,6 +43,10 @@ class RolledUp(Protocol):
         by: tuple[str, ...],
     ) -> str | None:
         """The name of a table with partial aggregates of these rows; None if there is none."""
+        ...
+
+    def counted(self, table: TableId, *, time_from_ns: int | None, time_to_ns: int | None) -> str | None:
+        """The text for the number, first and last time of these rows; None if many would have to be read."""
         ...
 
     def execute(self, sql: str) -> pa.Table:
@@ -77,17 +82,37 @@ class _Planned:
     asked: Mapping[str, Any]
     given: Bound
 
+    @property
+    def partials(self) -> Partials:
+        """The partial aggregates that it needs."""
+        among = {ZONE_COLUMN.physical: self.reads.zones, MEASURE_NAME_COLUMN.physical: self.reads.measure_names}
+        return Partials(
+            tuple(column.physical for column in self.over.by),
+            self.over.grain_ns,
+            tuple(column.physical for column in self.over.measures),
+            {name: tuple(sorted(values)) for name, values in among.items() if values is not None},
+        )
+
     def bound(self, text: str) -> Bound | None:
         """The SELECT over these partial aggregates; None if it is another one by its types."""
         made = replace(self.binder, tables=_OneTable(self.over.schema, text)).bind(self.over.statement)
         return made if made.outputs == self.given.outputs else None
 
 
-def bound_to_rollups(binder: Binder, tables: RolledUp, statement: exp.Expr) -> Bound | None:
-    """The statement over rollups; None if it asks for more than they say. Raises SqlError."""
+def bound_to_summaries(binder: Binder, tables: Summarised, statement: exp.Expr) -> Bound | None:
+    """The statement over statistics or rollups; None if it asks for more than they say. Raises SqlError."""
     planned = _planned(binder, tables.schema, statement)
     if planned is None:
         return None
+    reads = planned.reads
+    if planned.partials == COUNTS and not reads.dimensions:
+        text = tables.counted(planned.over.schema.table, time_from_ns=reads.time_from_ns, time_to_ns=reads.time_to_ns)
+    else:
+        text = _rolled_up(planned, tables)
+    return None if text is None else planned.bound(text)
+
+
+def _rolled_up(planned: _Planned, tables: Summarised) -> str | None:
     over, reads = planned.over, planned.reads
     grain_ns = grain_of(over.widths_ns)
     of_zones = reads.zones is not None or ZONE_COLUMN in over.by
@@ -101,7 +126,7 @@ def bound_to_rollups(binder: Binder, tables: RolledUp, statement: exp.Expr) -> B
         or (of_zones and over.schema.settings.zone is None)  # files have those of another time then
     ):
         return None
-    text = tables.rolled_up(
+    return tables.rolled_up(
         over.schema.table,
         over.measures,
         grain_ns=grain_ns,
@@ -110,7 +135,6 @@ def bound_to_rollups(binder: Binder, tables: RolledUp, statement: exp.Expr) -> B
         dimensions=reads.dimensions if reads.zones is None else {**reads.dimensions, ZONE_COLUMN.name: reads.zones},
         by=tuple(column.name for column in over.by),
     )
-    return None if text is None else planned.bound(text)
 
 
 def bound_to_partials(binder: Binder, tables: Borrowed, statement: exp.Expr) -> Bound | None:
@@ -122,15 +146,7 @@ def bound_to_partials(binder: Binder, tables: Borrowed, statement: exp.Expr) -> 
         planned = None if tables.is_alone() else _planned(binder, tables.schema, statement)
         if planned is None:
             return None
-        over, reads = planned.over, planned.reads
-        among = {ZONE_COLUMN.physical: reads.zones, MEASURE_NAME_COLUMN.physical: reads.measure_names}
-        of = Partials(
-            tuple(column.physical for column in over.by),
-            over.grain_ns,
-            tuple(column.physical for column in over.measures),
-            {name: tuple(sorted(values)) for name, values in among.items() if values is not None},
-        )
-        text = tables.partials(over.schema.table, of, **planned.asked)
+        text = tables.partials(planned.over.schema.table, planned.partials, **planned.asked)
         return None if text is None else planned.bound(text)
     except (SqlError, UnknownDatabase, UnknownTable):
         return None

@@ -14,7 +14,7 @@ from store import errors as store_errors
 from store.catalog.schema import TableSchema
 from store.reading.borrowed import Borrowed
 from store.record import TableId
-from store.sql.aggregating import RolledUp, bound_to_partials, bound_to_rollups
+from store.sql.aggregating import Summarised, bound_to_partials, bound_to_summaries
 from store.sql.bound import Bound, Output, Query
 from store.sql.casts import REFUSED
 from store.sql.errors import LimitExceeded, NameNotFound, NotSupported, QueryFailed, QueryTimedOut, SqlError
@@ -39,7 +39,7 @@ from store.sql.unload import Unload, Unloading
 
 AT_ONCE_CHARS = 1_000  # parsing and binding as much takes 2 ms
 _WITHOUT_ROWS = re.compile(r"\s*(?:SHOW|DESC|SELECT\b(?!.*\bFROM\b))", re.DOTALL | re.IGNORECASE)
-_OVER_ROLLUPS = re.compile(
+_AGGREGATES = re.compile(
     r"\s*SELECT\b(?=.*\b(?:avg|sum|min|max|count)\s*\()(?!.*\b(?:JOIN|OVER|DISTINCT|SELECT|UNION)\b).*\bFROM\b",
     re.DOTALL | re.IGNORECASE,
 )
@@ -97,9 +97,9 @@ def may_be_at_once(text: str) -> bool:
     return len(text) <= AT_ONCE_CHARS and _WITHOUT_ROWS.match(text) is not None
 
 
-def may_be_over_rollups(text: str) -> bool:
-    """Whether it is worth to try `from_rollups`."""
-    return len(text) <= AT_ONCE_CHARS and _OVER_ROLLUPS.match(text) is not None
+def may_be_summarised(text: str) -> bool:
+    """Whether it is worth to try `from_summaries`."""
+    return len(text) <= AT_ONCE_CHARS and _AGGREGATES.match(text) is not None
 
 
 def at_once(names: MeasureNames, request: SqlRequest) -> ResultSet | None:
@@ -126,16 +126,16 @@ def at_once(names: MeasureNames, request: SqlRequest) -> ResultSet | None:
     return None
 
 
-def from_rollups(tables: RolledUp, request: SqlRequest) -> ResultSet | None:
-    """The result of aggregates of measures by time, if rollups say it; None for any other, and what has errors."""
-    if not may_be_over_rollups(request.text):
+def from_summaries(tables: Summarised, request: SqlRequest) -> ResultSet | None:
+    """The result of aggregates, if rollups or statistics say it; None for any other, and what has errors."""
+    if not may_be_summarised(request.text):
         return None
     source = QueryText(request.text)
     try:
         statement = parse(source)
         with _errors_told(source):
             binder = Binder(source, _NoTables(), request.now_ns)
-            bound = bound_to_rollups(binder, tables, statement) if isinstance(statement, exp.Select) else None
+            bound = bound_to_summaries(binder, tables, statement) if isinstance(statement, exp.Select) else None
             found = None if bound is None else tables.execute(bound.sql)
     except (SqlError, RecursionError):
         return None  # `query` tells what is wrong

@@ -139,7 +139,8 @@ def list_measures(tables: MeasureNames, query: QueryText, statement: ShowMeasure
 
 _EXPLAINED = (
     *(("table", VARCHAR), ("from", TIMESTAMP), ("to", TIMESTAMP), ("dimensions", VARCHAR), ("columns", VARCHAR)),
-    *(("files", BIGINT), ("file_bytes", BIGINT), ("rows_in_ram", BIGINT), ("partial_aggregates", BIGINT)),
+    *(("files", BIGINT), ("file_bytes", BIGINT), ("rows_counted", BIGINT)),
+    *(("rows_in_ram", BIGINT), ("partial_aggregates", BIGINT)),
 )
 
 
@@ -152,7 +153,7 @@ def explain(reads: Sequence[Read]) -> ResultSet:
             read.to_ns,
             "; ".join(f"{name}: {', '.join(sorted(values))}" for name, values in sorted(read.dimensions.items())),
             None if read.columns is None else ", ".join(sorted(read.columns)),
-            *(read.files, read.size_bytes, read.rows, read.partials),
+            *(read.files, read.size_bytes, read.counted, read.rows, read.partials),
         )
         for read in reads
     ]

@@ -28,11 +28,11 @@ def test_bounds_columns_files_and_rows_are_told(tmp_path: Path) -> None:
     (whole,) = db.rows("EXPLAIN SELECT * FROM db.t")
 
     table, from_, to, dimensions, columns, *read = told
-    assert (table, to, dimensions, read) == ('"db"."t"', None, "host: a", ["0", "0", "1", "0"])
+    assert (table, to, dimensions, read) == ('"db"."t"', None, "host: a", ["0", "0", "0", "1", "0"])
     assert from_ == "2026-09-21 13:13:20.123456790"
     assert str(columns).split(", ") == ["host", "temp", "time_ns"]
     assert whole[1:4] == (None, None, "")
-    assert int(str(whole[5])) + int(str(whole[7])) >= 2
+    assert int(str(whole[5])) + int(str(whole[8])) >= 2
     db.store.close()
 
 
@@ -72,7 +72,7 @@ def test_a_zone_is_found_by_its_dimensions(db: Database) -> None:
 
     (told,) = db.rows("EXPLAIN SELECT temp FROM db.t WHERE zone_name = 'eu/a'")
 
-    assert (told[3], told[7]) == ("host: a; region: eu", "1")
+    assert (told[3], told[8]) == ("host: a; region: eu", "1")
     assert db.rows("SELECT host, zone_name FROM db.t WHERE zone_name IN ('eu/a', 'us')") == [("a", "eu/a")]
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from store.memory import tier
+from store.reading.scan import Selection
 from store.reading.snapshot import Snapshot
-from store.sql import ResultSet, SqlRequest, from_rollups
+from store.reading.statistics import counted
+from store.sql import ResultSet, SqlRequest, from_summaries
 from store.sql.parse import parse
 from store.sql.select import Binder
 from store.sql.text import QueryText
@@ -89,7 +91,7 @@ def test_answers_are_those_of_the_rows_whatever_happens(
         with life.store.snapshot("acme") as snapshot:
             if "t" not in {column.name for column in snapshot.schema("farm", "readings").columns}:
                 continue
-            found = from_rollups(snapshot, SqlRequest(sql, life.now_ns))
+            found = from_summaries(snapshot, SqlRequest(sql, life.now_ns))
             if found is None:
                 is_due = True
                 continue
@@ -103,6 +105,38 @@ def test_answers_are_those_of_the_rows_whatever_happens(
     life.store.close()
 
     assert answered > 3 or not is_calm
+
+
+@pytest.mark.parametrize("seed", range(times(2)))
+def test_counts_and_times_are_those_of_the_rows_whatever_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(tier, "CHUNK_ROWS", 40)
+    rng = random.Random(seed)
+    is_calm = seed % 2 == 0
+    life = (Calm if is_calm else Life)(tmp_path, rng, TEMPLATES[seed % 3])
+    if not is_calm:
+        life.spreads_ns.append(3)
+    counted_rows = 0
+    for step in range(STEPS):
+        life.go_on()
+        if step % 3 or (table := life.store.opened(TABLE)) is None:
+            continue
+        table.newest().data.check_next(table.newest().version.files)
+        bounds = [
+            f"time {sign} from_nanoseconds({life.now_ns - rng.randrange(30 * MINUTE_NS)})" for sign in (">=", "<")
+        ]
+        where = " AND ".join(rng.sample(bounds, rng.randrange(3)))
+        sql = f"SELECT count(*), min(time), max(time) {FROM}{' WHERE ' if where else ''}{where}"
+        with life.store.snapshot("acme") as snapshot:
+            found = from_summaries(snapshot, SqlRequest(sql, life.now_ns))
+            assert found is not None
+            assert rows_of(found.table) == by_rows(snapshot, sql, life.now_ns), sql
+            view = snapshot._view(*snapshot._ask(TABLE, Selection(), ()))
+            counted_rows += counted(view, Selection()).rows
+    life.store.close()
+
+    assert counted_rows or not is_calm
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +153,7 @@ def rolled(tmp_path_factory: pytest.TempPathFactory) -> Calm:
 
 def ask(life: Life, sql: str) -> ResultSet | None:
     with life.store.snapshot("acme") as snapshot:
-        return from_rollups(snapshot, SqlRequest(sql, life.now_ns, max_rows=10))
+        return from_summaries(snapshot, SqlRequest(sql, life.now_ns, max_rows=10))
 
 
 @pytest.mark.parametrize(
@@ -133,6 +167,7 @@ def ask(life: Life, sql: str) -> ResultSet | None:
         "SELECT sum(t), zone AS z FROM farm.readings WHERE time < now() GROUP BY 2",
         "SELECT zone_name, min(t) FROM farm.readings WHERE zone_name = 'z1' AND time < now() GROUP BY zone_name",
         "SELECT max(t) FROM farm.readings WHERE zone = 'nowhere'",
+        "SELECT count(*), min(time), max(time) AS last FROM farm.readings WHERE time > ago(1h)",
         "SELECT date_trunc('hour', time), avg(t) FROM farm.readings GROUP BY 1",
         "SELECT r.zone, avg(r.t) FROM farm.readings AS r GROUP BY r.zone",
     ],
@@ -144,7 +179,6 @@ def test_rollups_answer(rolled: Life, sql: str) -> None:
 @pytest.mark.parametrize(
     "sql",
     [
-        "SELECT count(*) FROM farm.readings",
         "SELECT avg(n) FROM farm.readings",  # whole numbers are exact
         "SELECT avg(t), count(zone) FROM farm.readings",
         "SELECT avg(t), max(zone) FROM farm.readings",

@@ -1,0 +1,98 @@
+"""What statistics say of rows: how many there are, and the first and last time, without reading them.
+
+Files know the number of their rows and the range of their times. They say it of a question that takes all their rows:
+that begins and ends outside of them, with no condition but time, and no row in their range of time was replaced
+(`superseded_ns`). The rows of other files are read, and those that only RAM has. Times of files are whole microseconds:
+rows of the first and last microsecond are read, of the one or two files that have them. A file that this process has
+not read yet is read, too: it may be damaged.
+"""
+
+# ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from store import layout
+from store.magnetic.parquet import DataFile
+from store.reading.partials import FIRST, LAST, ROWS, Partials, partials_text
+from store.reading.rendering import Rendering
+from store.reading.scan import END_OF_TIME_NS, Selection, TableView, beyond_version
+from store.record import Int64s
+
+COUNTS = Partials((), None, ())
+"""The partial aggregates that statistics have."""
+MOST_READ = 500_000  # rows: counting so many takes 5 ms
+_MICROSECOND_NS = 1_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Counted:
+    """The rows of a view within a selection: those of `files`, which are counted, and those of `others`, to be read."""
+
+    files: Sequence[DataFile]
+    others: TableView
+    selection: Selection
+
+    @property
+    def rows(self) -> int:
+        """The number of rows that are not read."""
+        return sum(file.rows for file in self.files)
+
+    @property
+    def most_read(self) -> int:
+        """At most so many rows are read."""
+        files = self.others.version.files_in(self.selection.from_ns, self.selection.to_ns)
+        chunks = [
+            chunk
+            for memory in self.others.memory
+            for chunk in memory.chunks
+            if chunk.to_ns >= self.selection.from_ns and beyond_version(memory, chunk)
+        ]
+        return sum(file.rows for file in files) + sum(chunk.row_count for chunk in chunks)
+
+    def texts(self, rendering: Rendering) -> list[str]:
+        """Queries for the partial aggregates `COUNTS` of files, and of other rows."""
+        parts = [partials_text(COUNTS, self.others.schema, rendering.text(self.others, self.selection))]
+        if self.files:
+            first_ns = min(file.from_ns for file in self.files)
+            last_ns = max(file.to_ns for file in self.files) + 1
+            first = self._time(rendering, "min", Selection(first_ns, first_ns + _MICROSECOND_NS))
+            last = self._time(rendering, "max", Selection(last_ns - _MICROSECOND_NS, last_ns))
+            parts.append(
+                f'SELECT 0::BIGINT AS "{layout.TIME_NS}", {self.rows}::BIGINT AS {ROWS}, '
+                f"{first} AS {FIRST}, {last} AS {LAST}"
+            )
+        return parts
+
+    def _time(self, rendering: Rendering, function: str, within: Selection) -> str:
+        """The first or last time of the files, which is within a microsecond. DuckDB reads it only if it is used."""
+        able = tuple(file for file in self.files if file.to_ns >= within.from_ns and file.from_ns < within.to_ns)
+        version = replace(self.others.version, files=able)
+        view = replace(self.others, memory=(), tails=(), version=version)
+        return f'(SELECT {function}("{layout.TIME_NS}") FROM {rendering.text(view, within)})'
+
+
+def counted(view: TableView, selection: Selection) -> Counted:
+    """Divide what is read of `view` within a range of time into files that are counted, and others."""
+    from_ns = max(selection.from_ns, view.visible_from_ns)
+    # so that rows are in files or beyond the version, and no file has some that are read from RAM
+    view = replace(view, whole_from_ns=END_OF_TIME_NS)
+    files = view.version.files
+    whole = [
+        file
+        for file in files
+        if _is_whole(file, from_ns, selection.to_ns, view.superseded_ns) and view.data.is_sound(file)
+    ]
+    chosen = {file.path for file in whole}
+    version = replace(view.version, files=tuple(file for file in files if file.path not in chosen))
+    return Counted(whole, replace(view, version=version), replace(selection, from_ns=from_ns))
+
+
+def _is_whole(file: DataFile, from_ns: int, to_ns: int, superseded_ns: Int64s) -> bool:
+    """Whether a question for [from, to) takes all rows of the file, and none of them is replaced."""
+    first, end = np.searchsorted(superseded_ns, [file.from_ns, file.to_ns + 1])
+    return bool(first == end) and from_ns <= file.from_ns and file.to_ns < to_ns
