@@ -6,7 +6,7 @@ rows that were late live are judged here; and there is no silence to notice, bec
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -60,7 +60,7 @@ class Backtest:
         order = np.argsort(time_ns, kind="stable")
         series = self._series(table)
         columns = {
-            name: table[name].cast(pa.float64()).to_numpy() for name in layout.measures if _is_number(table[name].type)
+            name: table[name].cast(pa.float64()).to_numpy() for name in layout.measures if is_number(table[name].type)
         }
         for start in range(0, len(order), ROWS):
             chosen = order[start : start + ROWS]
@@ -132,5 +132,18 @@ def split(from_ns: int, to_ns: int, step_ns: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + step_ns, to_ns)
 
 
-def _is_number(kind: pa.DataType) -> bool:
+def is_number(kind: pa.DataType) -> bool:
+    """Whether rules can evaluate a column of this type."""
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+_COLUMN_KINDS = {"DIMENSION": "dimensions", "MULTI": "measures", "MEASURE_VALUE": "measures"}
+
+
+def layout_of(described: Iterable[Sequence[str]]) -> Layout:
+    """The columns of a table of the store, of which DESCRIBE tells name, type and kind."""
+    found: dict[str, list[str]] = {"dimensions": [], "measures": []}
+    for name, _, kind, *_ in described:
+        if kind in _COLUMN_KINDS and name != "zone_name":
+            found[_COLUMN_KINDS[kind]].append(name)
+    return Layout("time", (*found["dimensions"],), (*found["measures"],), "zone_name", "measure_name")

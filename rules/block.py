@@ -137,6 +137,10 @@ class Block:
             except (KeyError, IndexError, ValueError) as error:
                 raise RuleSnapshotError(f"rows that wait for lateness are not whole: {error!r}") from error
 
+    def watch(self, rule: str) -> Watch | None:
+        """The rule of this name, unless it is one of silence."""
+        return next((watch for _, watch in self._watches if watch.rule.name == rule), None)
+
     def work(self, now_ns: int) -> Iterator[tuple[Rule, Work, int, int]]:
         """For each rule: what it has done, and how many of its subjects are pending and firing."""
         suppressed = self.floods.suppressed()

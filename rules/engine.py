@@ -28,6 +28,7 @@ from rules.rule_warnings import Work
 from rules.snapshot import decode_state
 from rules.snapshot_1 import redefined
 from rules.transition import Transition, alert_id
+from rules.watch import Watch
 from store.record import RecordBatch, SeriesIndex, SeriesRegistry, TableId
 
 
@@ -175,6 +176,11 @@ class Engine:
             for transition in ended_by_deletion(decode_state(block.snapshot({})), block.index)
         ]
         return [block.index.table for block in gone], ended
+
+    def watch(self, table: TableId, rule: str) -> Watch | None:
+        """The rule of this name over the table; None if there is none, or it is one of silence."""
+        block = self._block(self._registry.of(table))
+        return None if block is None else block.watch(rule)
 
     def active(self) -> list[ActiveAlert]:
         """All pending and firing subjects, by table and rule."""

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 
@@ -82,14 +83,21 @@ class RaisedAlerts:
 
     def follow(self, changes: Sequence[Iterable[Change]]) -> list[Event]:
         """The events by the changes of each level, which are in order."""
-        flat = [(change.row, change.subject, level, change) for level, of in enumerate(changes) for change in of]
+        flat = [
+            ((change.row, change.subject, change.time_ns), level, change)
+            for level, of in enumerate(changes)
+            for change in of
+        ]
         if len(changes) > 1:
-            flat.sort(key=lambda item: item[:2])
-        found = (self._turn([item[2:] for item in of]) for _, of in groupby(flat, lambda item: item[:2]))
+            flat.sort(key=itemgetter(0))
+        found = (self._turn([item[1:] for item in of]) for _, of in groupby(flat, itemgetter(0)))
         return [event for event in found if event is not None]
 
     def _turn(self, changes: Sequence[tuple[int, Change]]) -> Event | None:
-        """The event by the changes at one row, all of one subject. A level may only change once there."""
+        """The event by the changes at one row and time, all of one subject. A level may only change once there.
+
+        One row has several times if it closes several windows.
+        """
         subject, first = changes[0][1].subject, changes[0][1]
         raised = self._of.get(subject)
         before = None if raised is None else (raised.level, raised.bounds[raised.level])

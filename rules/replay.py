@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from rules.arrays import Float64s
 from rules.engine import Engine
+from rules.listening import Listened
 from rules.rule import RuleSet
 from rules.transition import Transition
 from store.record import Int32s, Int64s, MeasureType, RecordBatch, SeriesIndex, SeriesKey, SeriesRegistry, TableId
@@ -27,6 +28,7 @@ class Replay:
         self.engine = Engine(rules, registry)
         self._index: SeriesIndex = registry.of(table)
         self._offset = 0
+        self._ticked_ns: int | None = None
 
     def series(self, key: SeriesKey, zone: str | None = None) -> int:
         """The id of a series."""
@@ -43,3 +45,11 @@ class Replay:
         return self.engine.evaluate(
             RecordBatch(self._index, _STREAM, series, time_ns, version, offset, time_ns, columns, types)
         )
+
+    def tick(self, now_ns: int) -> list[Transition]:
+        """The transitions because it is `now_ns`, and we have listened since the tick before."""
+        since_ns = now_ns if self._ticked_ns is None else self._ticked_ns
+        self._ticked_ns, self._offset = now_ns, self._offset + 1
+        found = self.engine.tick(_STREAM, self._offset - 1, Listened(_STREAM, since_ns, now_ns))
+        self.engine.advance(_STREAM, self._offset - 1)
+        return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class Watch:
         self.readings = None if of is None or of.then is Then.KEEP else Readings(of, len(rule.measures))
         self._selection = Selection(rule.where, index)
         self._index = index
+        self.observe: Callable[[Judged], None] | None = None  # told of all values, after they were judged
         self._judged = 0
         self._too_wide = 0
         self._not_numbers = 0
@@ -119,6 +120,12 @@ class Watch:
         """The events by these values."""
         if judged is None:
             return []
+        events = self._follow(judged)
+        if self.observe is not None:
+            self.observe(judged)
+        return events
+
+    def _follow(self, judged: Judged) -> list[Event]:
         self._judged += judged.judged
         self._too_wide += judged.too_wide
         self._undefined += judged.undefined

@@ -12,12 +12,11 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from pipeline.operations.client import Client
-from rules.backtest import Layout, split, times_of
+from rules.backtest import Layout, layout_of, split, times_of
 from store.values.times import rfc3339
 
 TRUNCATED = "streamgauge-truncated"
 PIECES = 48  # of the whole time, each a query
-_KINDS = {"DIMENSION": "dimensions", "MULTI": "measures", "MEASURE_VALUE": "measures"}
 
 
 class NoHistory(ValueError):  # named after what there is not
@@ -36,12 +35,7 @@ class ServerHistory:
     def layout(self) -> Layout:
         """The columns, as the server describes them."""
         answer = self.server.post("v1", "query", body={"sql": f"DESCRIBE {self._name()}", "format": "json"}).json()
-        found: dict[str, list[str]] = {"dimensions": [], "measures": []}
-        for name, _, kind in (row[:3] for row in answer["rows"]):
-            if kind in _KINDS and name != "zone_name":
-                found[_KINDS[kind]].append(name)
-        measures = (*found["measures"],)
-        return Layout("time", (*found["dimensions"],), measures, "zone_name", "measure_name")
+        return layout_of(answer["rows"])
 
     def pieces(self) -> Iterator[pa.Table]:
         """The rows in order of time, piece by piece.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pytest
-from rule_feed import SECOND, START, STREAM, TABLE, rules_of
+from rule_feed import SECOND, START, STREAM, TABLE, Feed, brief, rules_of
 
 from rules.engine import Engine
 from rules.transition import Transition
@@ -204,3 +204,14 @@ def test_without_by_all_series_are_one_group() -> None:
     found = zones.send([("n", f"s{place}", place, 0) for place in range(5)])
 
     assert [(one.dimensions, one.value) for one in found] == [({}, 5)]
+
+
+def test_a_sample_that_closes_two_windows_tells_of_both() -> None:
+    feed = Feed(rules_of("alert: A, measure: t, zone: {of: max, over: 10s, max: 30}"))
+    feed.zone_of = lambda sensor: "z"  # type: ignore[method-assign]
+    begin = -START % 10
+    feed.engine.evaluate(feed.batch([("a", begin + 1, 40.0), ("b", begin + 11, 20.0)], "t"))
+
+    found = feed.engine.evaluate(feed.batch([("a", begin + 40, 20.0)], "t"))
+
+    assert brief(found) == [("zone z", "firing", begin + 10, 40.0), ("zone z", "resolved", begin + 20, 20.0)]

@@ -11,6 +11,7 @@ from pipeline.operations.cli.asking import client, list_options
 from pipeline.operations.cli.group import Server
 from pipeline.operations.cli.output import Listing, print_text, show
 from pipeline.operations.cli.rules_backtest import backtest
+from pipeline.operations.cli.rules_explain import explain
 from pipeline.operations.cli.rules_test import schema, test_command
 
 _RULE = ("rule", "table", "measure", "pending", "firing", "warnings", "file")
@@ -25,6 +26,7 @@ def rules() -> None:
 rules.add_command(test_command)
 rules.add_command(backtest)
 rules.add_command(schema)
+rules.add_command(explain)
 
 
 @rules.command("list", short_help="The rules in force, with warnings.")

@@ -83,7 +83,7 @@ async def _events(parts: Services, account: str, after: int, *, follow: bool) ->
 @router.get("/{alert_id}", summary="One alert", **answers(responses.AlertShown, 404))
 def alert(parts: Parts, account: Account, alert_id: str) -> responses.AlertShown:
     """Its state, and all of its transitions."""
-    found = _find(parts, account, alert_id)
+    found = find_alert(parts, account, alert_id)
     (shown,) = shown_alerts(parts, [found])
     transitions = parts.alerts.transitions(account=account, alert_id=alert_id, limit=1000)
     return {"alert": shown, "transitions": [_transition(one) for one in transitions]}
@@ -127,7 +127,7 @@ async def unack(parts: Parts, who: Annotated[Who, Depends(who)], alert_id: str, 
 
 async def _change(parts: Services, who: Who, alert_id: str, kind: str, note: Mapping[str, object]) -> responses.Done:
     who.need(Role.WRITE, "an acknowledgement")
-    found = await asyncio.to_thread(_find, parts, who.account, alert_id)
+    found = await asyncio.to_thread(find_alert, parts, who.account, alert_id)
     if found.status != "firing":
         raise Problem(400, f"the alert {alert_id} has resolved; there is nothing to acknowledge", parameter="alert_id")
     event = {kind: {"id": alert_id, "account": who.account, "at_ns": parts.clock_ns(), **note}}
@@ -135,7 +135,8 @@ async def _change(parts: Services, who: Who, alert_id: str, kind: str, note: Map
     return {"id": alert_id}
 
 
-def _find(parts: Services, account: str, alert_id: str) -> Alert:
+def find_alert(parts: Services, account: str, alert_id: str) -> Alert:
+    """The alert of an account with this id. Raises Problem."""
     found = parts.alerts.list(account=account, alert_id=alert_id)
     if not found:
         raise Problem(404, f"no alert has the id {alert_id}; /v1/alerts lists what there is", parameter="alert_id")

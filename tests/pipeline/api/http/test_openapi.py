@@ -237,6 +237,7 @@ async def test_every_answer_is_one_the_document_describes(asked: HttpService, do
     assert not wrong, "\n".join(wrong)
     operations = {f"{method} {path}" for path, found in document["paths"].items() for method in found}
     with_their_own_tests = {
+        "get /v1/alerts/{alert_id}/explain",
         "post /",
         "post /v1/queries/{query_id}/cancel",
         "post /v1/rules/reload",

@@ -28,6 +28,7 @@ LISTS = {
     "measures list",
     "dead-letters list",
     "rules list",
+    "rules explain",
     "rules check",
     "doctor",
     "query",

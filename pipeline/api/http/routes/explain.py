@@ -1,0 +1,161 @@
+"""`/v1/alerts/{id}/explain`: why an alert fired, from the rows of its time."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from functools import partial
+from typing import Annotated, cast
+
+import pyarrow as pa
+from fastapi import APIRouter, Depends
+
+from pipeline.alerting.archive.alerts import Alert
+from pipeline.api.http import responses, results
+from pipeline.api.http.openapi import answers
+from pipeline.api.http.problems import Problem
+from pipeline.api.http.routes.alert_life import find_alert
+from pipeline.api.http.routes.alerts import shown_alerts
+from pipeline.api.http.services import Services, asker, services
+from pipeline.api.http.slots import Asker
+from rules.backtest import layout_of
+from rules.bounds import Bounds
+from rules.explaining import Explanation, Told, explain, needed_rules, span_ns, where_of
+from rules.rule import Rule, RuleSet
+from rules.transition import Transition
+from store.processes.job import Job
+from store.record import TableId
+from store.sql import SqlRequest
+from store.values.durations import format_duration
+from store.values.times import parse_rfc3339, rfc3339
+
+router = APIRouter(prefix="/v1/alerts", tags=["alerts"])
+
+Parts = Annotated[Services, Depends(services)]
+MOST_ROWS = 100_000
+
+
+@router.get("/{alert_id}/explain", summary="Why an alert fired", **answers(responses.Explained, 404, 409, 504))
+async def explanation(parts: Parts, asker: Annotated[Asker, Depends(asker)], alert_id: str) -> responses.Explained:
+    """Its rule over the rows of its time again: the values that were judged, what changed, and the sensors of its zone.
+
+    `reproduced` says whether this came to the same alert; not if the rule was changed since, or rows came late.
+    """
+    alert = find_alert(parts, asker.account, alert_id)
+    rules = RuleSet() if parts.rules is None else needed_rules(parts.rules.rules, alert.rule)
+    rule = next((rule for rule in rules.rules if rule.name == alert.rule), None)
+    if rule is None:
+        raise Problem(404, f"the rule {alert.rule} is not in force any more", parameter="alert_id")
+    told = _told(alert)
+    table = TableId(asker.account, *alert.table.split(".", 1))
+    described = await _rows(parts, asker, f"DESCRIBE {_quoted(table)}")
+    layout = layout_of(zip(*(column.to_pylist() for column in described.columns[:3]), strict=True))
+    from_ns = told.since_ns - span_ns(rules)
+    rows = await _rows(parts, asker, _select(table, where_of(rule, told), from_ns, told.until_ns))
+
+    def work() -> Explanation:
+        return explain(rules, alert.rule, table, layout, rows, told)
+
+    found = await parts.queries.run(asker, work, text=f"explain {alert_id}")
+    return _shown(parts, alert, rule, found, from_ns, told.until_ns)
+
+
+def _told(alert: Alert) -> Told:
+    data = alert.event["data"]
+    until_ns = max(parse_rfc3339(alert.event["timestamp"]), parse_rfc3339(data["since"])) + 1
+    return Told(alert.id, alert.zone, data["dimensions"], parse_rfc3339(data["since"]), until_ns)
+
+
+async def _rows(parts: Services, asker: Asker, sql: str) -> pa.Table:
+    job = Job(SqlRequest(sql, parts.clock_ns(), MOST_ROWS), partial(results.parts, form="arrow"))
+
+    def work() -> pa.Table:
+        with parts.store.lender(asker.account) as lender, parts.executor.run(lender, job) as answer:
+            return pa.ipc.open_stream(b"".join(answer.parts)).read_all()
+
+    return await parts.queries.run(asker, work, text=sql)
+
+
+def _quoted(table: TableId) -> str:
+    return ".".join(_name(name) for name in (table.database, table.table))
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _select(table: TableId, where: dict[str, str], from_ns: int, until_ns: int) -> str:
+    """The newest rows of the time; `until_ns` is the first nanosecond that does not count."""
+    times = (f"time >= {_text(_moment(from_ns))}", f"time < {_text(_moment(until_ns))}")
+    chosen = (f"{_name(name)} = {_text(value)}" for name, value in where.items())
+    conditions = " AND ".join((*times, *chosen))
+    return f"SELECT * FROM {_quoted(table)} WHERE {conditions} ORDER BY time DESC"  # noqa: S608  # quoted
+
+
+def _moment(time_ns: int) -> str:
+    return rfc3339(time_ns, 9).replace("T", " ").removesuffix("Z")
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _shown(
+    parts: Services, alert: Alert, rule: Rule, found: Explanation, from_ns: int, to_ns: int
+) -> responses.Explained:
+    (shown,) = shown_alerts(parts, [alert])
+    return {
+        "alert": shown,
+        "rule": {
+            "rule": rule.name,
+            "file": rule.file,
+            "kind": str(rule.condition.facts[0]),
+            "measures": list(rule.measures),
+            "levels": [_level(rule, level) for level in range(len(rule.levels))],
+        },
+        "from": rfc3339(from_ns),
+        "to": rfc3339(to_ns),
+        "reproduced": found.reproduced,
+        "values": [
+            {"time": rfc3339(one.time_ns), "value": one.value, "bounds": dict(one.bounds), "phase": one.phase}
+            for one in found.values
+        ],
+        "peers": [cast("responses.ExplainedPeer", peer) for peer in found.peers],
+        "events": [_event(one) for one in (*found.others, *found.events)],
+        "steps": list(found.steps()),
+    }
+
+
+def _level(rule: Rule, place: int) -> responses.LevelOfRule:
+    level = rule.levels[place]
+    return {
+        "name": level.name,
+        "bounds": _bounds(level.limits.bounds),
+        "clear": _bounds(level.limits.clear),
+        "bands": len(level.limits.bands),
+        "for": _hold(level.hold.ns, level.hold.samples),
+        "clear_for": _hold(level.clear_for.ns, level.clear_for.samples),
+        "keep_firing_for": _span(level.keep_ns),
+    }
+
+
+def _bounds(bounds: Bounds) -> dict[str, float]:
+    return {name: bound for name, bound in (("min", bounds.min), ("max", bounds.max)) if not math.isinf(bound)}
+
+
+def _span(ns: int) -> str:
+    return format_duration(timedelta(microseconds=ns // 1000))
+
+
+def _hold(ns: int, samples: int) -> str:
+    return f"{samples} samples" if samples else _span(ns)
+
+
+def _event(one: Transition) -> responses.ExplainedEvent:
+    return {
+        "time": rfc3339(one.time_ns),
+        "rule": one.rule,
+        "status": str(one.status),
+        "value": one.value,
+        "labels": dict(one.labels),
+    }
