@@ -1,8 +1,7 @@
 """Databases and tables: create, describe, list, update, delete. Changes are durable before they return.
 
-Tables of the configuration can be described and deleted, but not changed. Encryption keys, tags and the location for
-rejected magnetic writes are stored and returned, but have no effect: data is encrypted if its disk is, and rejections
-are always in the response.
+Tables of the configuration can be described and deleted, but not changed. Encryption keys and tags are stored and
+returned, but have no effect: data is encrypted if its disk is.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from store.endpoint.context import Context
 from store.endpoint.errors import Validation
 from store.endpoint.pages import page
 from store.endpoint.partition_keys import changed_partition_key, partition_key_body, read_partition_key
+from store.endpoint.rejection_reports import PLACE
 from store.endpoint.write import find_table, refuse_own
 from store.record import TableId
 
@@ -111,19 +111,17 @@ OPERATIONS: Mapping[str, Operation] = {
     **tags.OPERATIONS,
 }
 
-_PLACE = "MagneticStoreRejectedDataLocation"
-
 
 def _said(request: Mapping[str, Any]) -> Said:
-    """The values of a request that are stored and returned without effect. Raises Validation."""
+    """The values of a request that are stored and returned as they are. Raises Validation."""
     tags.check(request.get("Tags") or ())
     said = {name: request[name] for name in ("KmsKeyId", "Tags") if request.get(name)}
-    place = (request.get("MagneticStoreWriteProperties") or {}).get(_PLACE)
-    return {**said, _PLACE: place} if place else said
+    place = (request.get("MagneticStoreWriteProperties") or {}).get(PLACE)
+    return {**said, PLACE: place} if place else said
 
 
 def _but_place(said: Said) -> dict[str, Any]:
-    return {name: value for name, value in said.items() if name != _PLACE}
+    return {name: value for name, value in said.items() if name != PLACE}
 
 
 def _database(call: Context) -> str:
@@ -180,7 +178,7 @@ def _table_body(call: Context, info: TableInfo) -> dict[str, object]:
         "LastUpdatedTime": info.updated_ns / 1e9,
         "MagneticStoreWriteProperties": {
             "EnableMagneticStoreWrites": settings.magnetic_writes or settings.from_config,
-            **({_PLACE: info.said[_PLACE]} if _PLACE in info.said else {}),
+            **({PLACE: info.said[PLACE]} if PLACE in info.said else {}),
         },
         "Schema": partition_key_body(settings.partition_key),
     }

@@ -12,6 +12,7 @@ from store.endpoint.context import Context, Writer
 from store.endpoint.errors import RejectedRecords, Validation
 from store.endpoint.payload import WriteRecord
 from store.endpoint.records import read_records
+from store.endpoint.rejection_reports import report_rejections
 from store.names import SYSTEM_DATABASE
 from store.reading.reader import Reader
 from store.record import Applied, Outcome, TableId
@@ -48,6 +49,7 @@ class WriteRecords:
                 self._known.clear()  # another writer has added a column with another type in the meantime
             rejected += refused
         if rejected:
+            await report_rejections(call, info, records, rejected)
             raise RejectedRecords([entry.body() for entry in sorted(rejected, key=lambda entry: entry.index)])
         return {"RecordsIngested": ingested(accepted, info.settings, call.now_ns)}
 
