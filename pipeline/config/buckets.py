@@ -1,4 +1,4 @@
-"""The section `buckets`: where Timestream's clients may write files, and by what names they know these places."""
+"""The section `buckets`: where Timestream's clients may write and read files, and the names they use."""
 
 from __future__ import annotations
 

@@ -233,7 +233,9 @@ class Config(Section):
     http: Http = Http()
     limits: AccountLimits = AccountLimits()
     queries: Queries = Queries()
-    buckets: tuple[Bucket, ...] = Field(default=(), description="where UNLOAD may write; none: nowhere")
+    buckets: tuple[Bucket, ...] = Field(
+        default=(), description="of UNLOAD, batch loads and reports; none: there are none"
+    )
     memory_limit: SizeBytes = Field(default=GIB, description="of the memory tier")
     peers: PeerSettings = PeerSettings()
     tables: tuple[Table, ...] = Field(default=(DEFAULT_TABLE,), description="the first whose template matches")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -100,6 +101,7 @@ def services_of(config: Config, group: Group, choice: PartitionChoice, archives:
         stamps=stamps,
         limits=config.http.limits,
         buckets=lambda account: config.buckets_of(account, os.environ),
+        worker=uuid.uuid4().hex if config.log_settings.is_kafka else "",
         topic_owners=group,
         internal=group.internal,
     )

@@ -130,6 +130,10 @@ class Catalog:
         found = [database for (owner, _), database in self._document.databases.items() if owner == account]
         return sorted(found, key=lambda database: database.name)
 
+    def accounts(self) -> list[str]:
+        """The accounts that have settings, as of the last refresh."""
+        return list(self._document.accounts)
+
     def account_settings(self, account: str) -> Said:
         """The settings that were made for the account, as of the last refresh."""
         return self._document.accounts.get(account, {})

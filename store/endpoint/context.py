@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,17 @@ class Runner(Protocol):
     def cancel(self, query_id: str) -> None:
         """End the function with this id, if it belongs to the same client; its `run` raises QueryCancelled."""
         ...
+
+
+class InThreads:
+    """Runs functions in threads of the loop's default pool; they cannot be cancelled."""
+
+    async def run(self, function: Callable[[], T], /, **_: object) -> T:
+        """See `Runner`."""
+        return await asyncio.to_thread(function)
+
+    def cancel(self, query_id: str) -> None:
+        """See `Runner`."""
 
 
 @dataclass(frozen=True, slots=True)

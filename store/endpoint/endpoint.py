@@ -16,7 +16,9 @@ from typing import Any
 
 import msgspec
 
-from store.endpoint.context import Buckets, Context, Runner, T, Writer
+from store.endpoint import batch_loads
+from store.endpoint.batch_loader import BatchLoader
+from store.endpoint.context import Buckets, Context, InThreads, Runner, Writer
 from store.endpoint.endpoints import describe_endpoints
 from store.endpoint.errors import (
     Conflict,
@@ -56,10 +58,6 @@ TARGET_PREFIX = "Timestream_20181101."
 # operations of the service that this server does not support
 NOT_OFFERED = frozenset(
     {
-        "CreateBatchLoadTask",
-        "DescribeBatchLoadTask",
-        "ListBatchLoadTasks",
-        "ResumeBatchLoadTask",
         "CreateScheduledQuery",
         "DeleteScheduledQuery",
         "DescribeScheduledQuery",
@@ -90,17 +88,6 @@ class Response:
     body: bytes
 
 
-class InThreads:
-    """Runs functions in threads of the loop's default pool; they cannot be cancelled."""
-
-    async def run(self, function: Callable[[], T], /, **_: object) -> T:
-        """See `Runner`."""
-        return await asyncio.to_thread(function)
-
-    def cancel(self, query_id: str) -> None:
-        """See `Runner`."""
-
-
 class Endpoint:
     """Timestream's protocol over a store. All calls come from one event loop."""
 
@@ -126,15 +113,34 @@ class Endpoint:
         self._executor = executor
         self._clock_ns = clock_ns
         self._refusals = refusals
-        write, queries = WriteRecords(writer), Queries(page_prefix, monotonic_ns, page_bytes)
+        self._write, queries = WriteRecords(writer), Queries(page_prefix, monotonic_ns, page_bytes)
+        self._has_task = asyncio.Event()
         self._operations: dict[str, Callable[[Context], Awaitable[dict[str, object]]]] = {
             "DescribeEndpoints": _describe_endpoints,
-            "WriteRecords": write.handle,
+            "WriteRecords": self._write.handle,
             "Query": queries.query,
             "CancelQuery": queries.cancel,
             "PrepareQuery": prepare_query,
             **dict.fromkeys(OPERATIONS, _on_catalog),
+            **dict.fromkeys(batch_loads.OPERATIONS, self._on_tasks),
         }
+
+    async def work(self, buckets: Callable[[str], Buckets], worker: str) -> None:
+        """Load batch load tasks until cancelled; `worker` is the name of this one, "" if there is no other."""
+        await self.loader(buckets, worker).work(self._has_task)
+
+    def loader(self, buckets: Callable[[str], Buckets], worker: str = "") -> BatchLoader:
+        """What loads batch load tasks."""
+        return BatchLoader(self._write, self._call_for, buckets, self._refusals, worker)
+
+    def _call_for(self, account: str) -> Context:
+        now_ns = self._clock_ns()
+        return Context({}, {}, account, region_of({}), now_ns, self._store, self._executor, InThreads(), "BatchLoad")
+
+    async def _on_tasks(self, call: Context) -> dict[str, object]:
+        answer = await _in_catalog(call, batch_loads.OPERATIONS[call.operation])
+        self._has_task.set()
+        return answer
 
     async def handle(
         self,
@@ -197,9 +203,13 @@ async def _describe_endpoints(call: Context) -> dict[str, object]:
 
 
 async def _on_catalog(call: Context) -> dict[str, object]:
+    return await _in_catalog(call, OPERATIONS[call.operation])
+
+
+async def _in_catalog(call: Context, operation: Callable[[Context], dict[str, object]]) -> dict[str, object]:
     def run() -> dict[str, object]:
         call.store.catalog.refresh(now=True)
-        return OPERATIONS[call.operation](call)
+        return operation(call)
 
     return await call.runner.run(run, text=call.operation)
 

@@ -68,6 +68,7 @@ _NEW_NAME = Text(1, 256, r"[a-zA-Z0-9_.-]+")
 _ARN = Text(1, 2048)
 _TAGS = ListOf(Structure({"Key": Text(1, 128), "Value": Text(0, 256)}), 0, 200)
 _MEASURE_TYPES = ("DOUBLE", "BIGINT", "VARCHAR", "BOOLEAN", "TIMESTAMP", "MULTI")
+_TASK_STATES = ("CREATED", "IN_PROGRESS", "FAILED", "SUCCEEDED", "PROGRESS_STOPPED", "PENDING_RESUME")
 _TIME_UNITS = ("MILLISECONDS", "SECONDS", "MICROSECONDS", "NANOSECONDS")
 
 _RECORD = Structure(
@@ -92,10 +93,13 @@ _RETENTION = Structure(
         "MagneticStoreRetentionPeriodInDays": Number(1, 73_000),
     }
 )
+_BUCKET = Text(3, 63, r"[a-z0-9][\.\-a-z0-9]{1,61}[a-z0-9]")
+_KEY_PATTERN = r"[a-zA-Z0-9|!\-_*'\(\)]([a-zA-Z0-9]|[!\-_*'\(\)\/.])+"
+_KEY = Text(1, 1024, _KEY_PATTERN)
 _S3 = Structure(
     optional={
-        "BucketName": Text(3, 63, r"[a-z0-9][\.\-a-z0-9]{1,61}[a-z0-9]"),
-        "ObjectKeyPrefix": Text(1, 928, r"[a-zA-Z0-9|!\-_*'\(\)]([a-zA-Z0-9]|[!\-_*'\(\)\/.])+"),
+        "BucketName": _BUCKET,
+        "ObjectKeyPrefix": Text(1, 928, _KEY_PATTERN),
         "EncryptionOption": Text(choices=("SSE_S3", "SSE_KMS")),
         "KmsKeyId": Text(1, 2048),
     }
@@ -129,6 +133,80 @@ _TABLE_SETTINGS: dict[str, Shape] = {
     "MagneticStoreWriteProperties": _MAGNETIC_WRITES,
     "Schema": _SCHEMA,
 }
+_NAME = Text(1)
+_TEXT = Text(1, 256)
+_ATTRIBUTES = ListOf(
+    Structure(
+        {"SourceColumn": _NAME},
+        {"TargetMultiMeasureAttributeName": _NAME, "MeasureValueType": Text(choices=_MEASURE_TYPES[:-1])},
+    ),
+    1,
+)
+DATA_MODEL = Structure(
+    {"DimensionMappings": ListOf(Structure(optional={"SourceColumn": _NAME, "DestinationColumn": _NAME}), 1)},
+    {
+        "TimeColumn": _TEXT,
+        "TimeUnit": Text(choices=_TIME_UNITS),
+        "MeasureNameColumn": _TEXT,
+        "MultiMeasureMappings": Structure(
+            {"MultiMeasureAttributeMappings": _ATTRIBUTES}, {"TargetMultiMeasureName": _NAME}
+        ),
+        "MixedMeasureMappings": ListOf(
+            Structure(
+                {"MeasureValueType": Text(choices=_MEASURE_TYPES)},
+                {
+                    "MeasureName": _NAME,
+                    "SourceColumn": _NAME,
+                    "TargetMeasureName": _NAME,
+                    "MultiMeasureAttributeMappings": _ATTRIBUTES,
+                },
+            ),
+            1,
+        ),
+    },
+)
+_SIGN = Text(1, 1)
+_CSV = Structure(
+    optional={
+        "ColumnSeparator": _SIGN,
+        "EscapeChar": _SIGN,
+        "QuoteChar": _SIGN,
+        "NullValue": _TEXT,
+        "TrimWhiteSpace": Flag(),
+    }
+)
+_SOURCE = Structure(
+    {
+        "DataSourceS3Configuration": Structure({"BucketName": _BUCKET}, {"ObjectKeyPrefix": _KEY}),
+        "DataFormat": Text(choices=("CSV",)),
+    },
+    {"CsvConfiguration": _CSV},
+)
+_BATCH_LOAD = Structure(
+    {
+        "DataSourceConfiguration": _SOURCE,
+        "ReportConfiguration": Structure(
+            optional={
+                "ReportS3Configuration": Structure(
+                    {"BucketName": _BUCKET}, {name: of for name, of in _S3.optional.items() if name != "BucketName"}
+                )
+            }
+        ),
+        "TargetDatabaseName": _NEW_NAME,
+        "TargetTableName": _NEW_NAME,
+    },
+    {
+        "ClientToken": Text(1, 64),
+        "DataModelConfiguration": Structure(
+            optional={
+                "DataModel": DATA_MODEL,
+                "DataModelS3Configuration": Structure(optional={"BucketName": _BUCKET, "ObjectKey": _KEY}),
+            }
+        ),
+        "RecordVersion": Number(),
+    },
+)
+_TASK = Structure({"TaskId": Text(3, 32, r"[A-Z0-9]+")})
 _TABLE: dict[str, Shape] = {"DatabaseName": _ANY_NAME, "TableName": _ANY_NAME}
 _PAGE: dict[str, Shape] = {"NextToken": Text(1), "MaxResults": Number(1, 20)}
 
@@ -167,6 +245,16 @@ REQUESTS: Mapping[str, Structure] = {
             "MaxRows": Number(1, 1000),
             "QueryInsights": Structure({"Mode": Text(choices=("ENABLED_WITH_RATE_CONTROL", "DISABLED"))}),
         },
+    ),
+    "CreateBatchLoadTask": _BATCH_LOAD,
+    "DescribeBatchLoadTask": _TASK,
+    "ResumeBatchLoadTask": _TASK,
+    "ListBatchLoadTasks": Structure(
+        optional={
+            "NextToken": Text(1),
+            "MaxResults": Number(1, 100),
+            "TaskStatus": Text(choices=_TASK_STATES),
+        }
     ),
     "PrepareQuery": Structure({"QueryString": Text(1, 262_144)}, {"ValidateOnly": Flag()}),
     "CancelQuery": Structure({"QueryId": Text(1, 64, r"[a-zA-Z0-9]+")}),

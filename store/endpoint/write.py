@@ -33,6 +33,14 @@ class WriteRecords:
         refuse_own(database)
         info = find_table(call.store, TableId(call.account, database, table))
         records = read_records(call.request, info.settings.zone)
+        rejected = await self.store(call, info, records)
+        if rejected:
+            await report_rejections(call, info, records, rejected)
+            raise RejectedRecords([entry.body() for entry in rejected])
+        return {"RecordsIngested": ingested(records, info.settings, call.now_ns)}
+
+    async def store(self, call: Context, info: TableInfo, records: Sequence[WriteRecord]) -> list[Rejection]:
+        """Store these records, n ≥ 1; the rejections of those that are not stored, by index. Raises as the writer."""
         known = await self._columns(call, info, records)
         new = known.names_new(records)
         admitted, rejected = admit(records, info.settings, known, call.now_ns)
@@ -48,10 +56,7 @@ class WriteRecords:
             if any(entry.existing_version is None for entry in refused):
                 self._known.clear()  # another writer has added a column with another type in the meantime
             rejected += refused
-        if rejected:
-            await report_rejections(call, info, records, rejected)
-            raise RejectedRecords([entry.body() for entry in sorted(rejected, key=lambda entry: entry.index)])
-        return {"RecordsIngested": ingested(accepted, info.settings, call.now_ns)}
+        return sorted(rejected, key=lambda entry: entry.index)
 
     async def _save_shapes(self, call: Context, info: TableInfo, known: KnownColumns, new: Collection[str]) -> None:
         """Save the shapes of new measure names, which outlive this process; the first worker decides."""

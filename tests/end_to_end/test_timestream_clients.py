@@ -147,6 +147,41 @@ def test_a_result_is_unloaded_into_a_bucket_of_the_account(guarded: Product) -> 
     assert (folder / file["url"].removeprefix("s3://exports/")).read_text() == "a\n"
 
 
+def test_files_are_loaded_from_a_bucket(guarded: Product) -> None:
+    folder = guarded.folder / "exports" / "in"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "1.csv").write_text(f"at,host,load\n{now_ms()},h1,0.5\n{now_ms()},h2,no number\n")
+    write = client(guarded, "timestream-write", "farm-7", "secret-of-farm-7")
+    write.create_database(DatabaseName="loaded")
+    write.create_table(DatabaseName="loaded", TableName="t")
+    attribute = {"SourceColumn": "load", "MeasureValueType": "DOUBLE"}
+    model = {
+        "TimeColumn": "at",
+        "DimensionMappings": [{"SourceColumn": "host"}],
+        "MultiMeasureMappings": {"TargetMultiMeasureName": "m", "MultiMeasureAttributeMappings": [attribute]},
+    }
+
+    task_id = write.create_batch_load_task(
+        TargetDatabaseName="loaded",
+        TargetTableName="t",
+        DataModelConfiguration={"DataModel": model},
+        DataSourceConfiguration={
+            "DataSourceS3Configuration": {"BucketName": "exports", "ObjectKeyPrefix": "in/"},
+            "DataFormat": "CSV",
+        },
+        ReportConfiguration={"ReportS3Configuration": {"BucketName": "exports"}},
+    )["TaskId"]
+
+    def task() -> dict[str, Any]:
+        return dict(write.describe_batch_load_task(TaskId=task_id)["BatchLoadTaskDescription"])
+
+    wait_for(lambda: task()["TaskStatus"] == "FAILED", "the task has ended")
+    assert task()["ProgressReport"]["RecordsIngested"] == 1
+    write.close()
+    report = json.loads((guarded.folder / "exports" / f"{task_id}.json").read_bytes())
+    assert report["fileErrors"][0]["errors"][0]["lineRanges"] == [[3, 3]]
+
+
 @pytest.mark.parametrize(
     ("key", "secret"),
     [("farm-7", "secret-of-a-reader"), ("farm-8", "secret-of-farm-8")],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -64,9 +65,12 @@ def create_app(services: Services) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         parts: Services = app.state.services
         await parts.appender.start()
+        working = asyncio.create_task(parts.endpoint.work(parts.buckets, parts.worker))
         try:
             yield
         finally:
+            working.cancel()
+            await asyncio.wait([working])
             parts.queries.close()
             parts.lists.close()
             parts.executor.close()

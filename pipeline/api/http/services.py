@@ -72,6 +72,7 @@ class Services:
     stamps: ArrivalStamps  # for messages received by HTTP; in its thread
     limits: HttpLimits = field(default_factory=HttpLimits)
     buckets: Callable[[str], Buckets] = lambda _: {}  # of an account, for files
+    worker: str = ""  # the name of this worker among others; "" if there are none
     receivers: Callable[[], Sequence[Receiver]] = tuple  # of alerts, of the configuration of this moment
     plan: Callable[[], AlertPlan] = plan_for  # of alerts, as above
     rules: RuleBook | None = None

@@ -20,6 +20,8 @@ OFFERED = [(service, name) for service, name in OPERATIONS if name in REQUESTS]
 OTHERWISE = {
     "DatabaseName": "not empty, and in CreateDatabase at most 256, as the API reference says",
     "TableName": "as DatabaseName",
+    "TargetDatabaseName": "as DatabaseName",
+    "TargetTableName": "as DatabaseName",
     "NextToken": "not empty",
     "MaxQueryTCU": "from 4 to 1000, as the API reference says",
     "TargetQueryTCU": "as MaxQueryTCU",

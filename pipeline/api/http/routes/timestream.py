@@ -125,7 +125,7 @@ def _role_for(operation: str) -> Role:
     """The role that an operation needs: to read, to add, or to change and remove."""
     if operation.startswith(("Describe", "List")) or operation in {"Query", "CancelQuery", "PrepareQuery"}:
         return Role.READ
-    return Role.WRITE if operation == "WriteRecords" or operation.startswith("Create") else Role.ADMIN
+    return Role.WRITE if operation == "WriteRecords" or operation.startswith(("Create", "Resume")) else Role.ADMIN
 
 
 @dataclass(frozen=True, slots=True)
