@@ -166,7 +166,7 @@ class LocalExecutor:
             except OutOfMemory as error:
                 raise too_much_memory(self.limits) from error
             lender.close()
-            yield Answer(len(result), result.truncated, insights_of(tables.reads), job.encode(result))
+            yield Answer(len(result), result.truncated, insights_of(tables.reads, result.exported), job.encode(result))
 
     def close(self) -> None:
         """Release DuckDB."""

@@ -88,10 +88,17 @@ class BatchTask(msgspec.Struct, omit_defaults=True):
         }
 
 
+_decoder = msgspec.json.Decoder(BatchTask)
+
+
+def _task(kept: Any) -> BatchTask:
+    return _decoder.decode(msgspec.json.encode(kept))
+
+
 def tasks_of(catalog: Catalog, account: str) -> dict[str, BatchTask]:
     """The account's tasks by id, oldest first."""
     known: dict[str, Any] = catalog.account_settings(account).get(TASKS, {})
-    return {name: msgspec.convert(task, BatchTask) for name, task in known.items()}
+    return {name: _task(task) for name, task in known.items()}
 
 
 def change_tasks(catalog: Catalog, account: str, change: Callable[[dict[str, BatchTask]], BatchTask]) -> BatchTask:
@@ -99,7 +106,7 @@ def change_tasks(catalog: Catalog, account: str, change: Callable[[dict[str, Bat
     found: list[BatchTask] = []
 
     def changed(said: Said) -> Said:
-        tasks = {name: msgspec.convert(task, BatchTask) for name, task in said.get(TASKS, {}).items()}
+        tasks = {name: _task(task) for name, task in said.get(TASKS, {}).items()}
         found[:] = [change(tasks)]
         return {**said, TASKS: {name: msgspec.to_builtins(task) for name, task in tasks.items()}}
 

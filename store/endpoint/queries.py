@@ -12,7 +12,7 @@ from store.endpoint.results import KeptResults, new_query_id
 from store.endpoint.rows import Page, Rows, parts, rows_of
 from store.processes.job import Job, answered_at_once, is_worth_trying_at_once
 from store.processes.limits import MIB
-from store.reading.insights import Insights
+from store.reading.insights import Exported, Insights
 from store.sql import SqlRequest
 from store.sql.errors import LimitExceeded, QueryFailed, SqlError
 from store.unload.writer import FilesWriter
@@ -103,12 +103,23 @@ def _answer(query_id: str, result: Rows, page: Page, scanned_bytes: int, token: 
 def _told(call: Context, result: Rows, insights: Insights) -> dict[str, object]:
     """What was read and found. The spatial coverage is unknown: no table is divided by dimensions."""
     widest = insights.widest
+    exported = insights.exported
+    of_unload = {} if exported is None else _unloaded(exported)
     of_time = {} if widest is None else {"TableArn": table_arn(call.region, call.account, *widest)}
     return {
         "QueryTableCount": insights.tables,
         "OutputRows": len(result),
         "OutputBytes": result.described.size_bytes,
+        **of_unload,
         **({} if widest is None else {"QueryTemporalRange": {"Max": {"Value": insights.range_ns, **of_time}}}),
+    }
+
+
+def _unloaded(exported: Exported) -> dict[str, object]:
+    return {
+        "UnloadPartitionCount": exported.partitions,
+        "UnloadWrittenRows": exported.rows,
+        "UnloadWrittenBytes": exported.size_bytes,
     }
 
 

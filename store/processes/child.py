@@ -107,7 +107,7 @@ def _answer(connection: Connection, job: Job, tables: Borrowed) -> None:
     try:
         with tables:
             result = query(tables, job.request)
-            connection.say(Head(len(result), result.truncated, insights_of(tables.reads)))
+            connection.say(Head(len(result), result.truncated, insights_of(tables.reads, result.exported)))
             for part in job.encode(result):
                 connection.say(Part(part))
         said: Said = End()

@@ -241,11 +241,16 @@ _UNLOADED = (Output("rows", BIGINT), Output("metadataFile", VARCHAR), Output("ma
 
 
 def _unload(tables: Borrowed, source: QueryText, unload: Unload, request: SqlRequest) -> ResultSet:
+    if request.is_prepared:
+        prepared = _prepare(tables, source, unload.statement, request)
+        columns = tuple(ResultColumn(output.name, output.type) for output in _UNLOADED)
+        return replace(prepared, columns=columns)
     if request.unloading is None:
         raise NotSupported("UNLOAD is only offered by Query of Timestream's protocol")
     bound = _bind(Binder(source, tables, request.now_ns), tables, unload.statement, None)
     done = request.unloading.write(unload, _columns(bound), tables.stream(bound.sql))
-    return _of_row(_UNLOADED, (done.rows, done.metadata_file, done.manifest_file))
+    result = _of_row(_UNLOADED, (done.exported.rows, done.metadata_file, done.manifest_file))
+    return replace(result, exported=done.exported)
 
 
 class _Unread:

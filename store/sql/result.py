@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
+from store.reading.insights import Exported
 from store.record import TableId
 from store.sql.types import SqlType
 from store.sql.values import formatter
@@ -36,13 +37,14 @@ class ResultSet:
 
     Values have the form of the store: timestamps int64 nanoseconds, dates int64 days, intervals int64 nanoseconds or
     months (see `types`). `rows` converts them to Timestream's texts. `truncated`: there were more than `max_rows` rows.
-    `parameters`: of a statement that was only prepared, with their types.
+    `parameters`: of a statement that was only prepared, with their types. `exported`: by an UNLOAD.
     """
 
     columns: tuple[ResultColumn, ...]
     table: pa.Table
     truncated: bool = False
     parameters: tuple[tuple[str, SqlType], ...] = ()
+    exported: Exported | None = None
 
     def __len__(self) -> int:
         return int(self.table.num_rows)

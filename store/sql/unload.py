@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias
 import pyarrow as pa
 from sqlglot.tokenizer_core import Token, TokenType
 
+from store.reading.insights import Exported
 from store.sql.bound import Query
 from store.sql.result import ResultColumn
 from store.sql.text import QueryText, nearest
@@ -52,9 +53,9 @@ class Unload:
 
 @dataclass(frozen=True, slots=True)
 class Unloaded:
-    """What was written: the number of rows, and where the two descriptions of the files are."""
+    """What was written, and where the two descriptions of the files are."""
 
-    rows: int
+    exported: Exported
     metadata_file: str
     manifest_file: str
 

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 
 from store.objects.location import S3Location
 from store.objects.new_files import new_file
+from store.reading.insights import Exported
 from store.sql import ResultColumn, ScalarType, type_body
 from store.sql.errors import NotSupported, QueryFailed, SyntaxInvalid, TypeMismatch
 from store.sql.unload import Unload, Unloaded
@@ -119,7 +120,8 @@ class _Writing:
         name = f"{self._query_id}_{_new_id()}"
         metadata = self._put(f"{name}_metadata.json", _metadata(self._columns))
         manifest = self._put(f"{name}_manifest.json", _manifest(self._url, written, self._options.format))
-        return Unloaded(sum(file.rows for file in written), metadata, manifest)
+        rows, size_bytes = sum(file.rows for file in written), sum(file.size_bytes for file in written)
+        return Unloaded(Exported(len(self._partitions), rows, size_bytes), metadata, manifest)
 
     def discard(self) -> None:
         """Leave nothing of what was written."""

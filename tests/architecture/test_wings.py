@@ -33,7 +33,7 @@ STORE = {
     "table": "engine objects layout catalog memory magnetic state reading",
     "sql": "catalog reading",
     "processes": "engine objects catalog magnetic reading sql",
-    "unload": "objects sql",
+    "unload": "objects reading sql",
     "endpoint": "objects catalog reading sql processes unload",
 }
 LAYERS = {"pipeline": PIPELINE, "store": STORE}

@@ -131,6 +131,8 @@ def test_signed_with_another_secret_is_denied(guarded: Product, key: str, secret
     assert "the access key id is the account's name" in caught.value.response["Error"]["Message"]
 
 
+LOADED_ROWS = 40_000  # so many that the worker is killed in between
+
 UNLOAD = "UNLOAD (SELECT 'a' AS x) TO 's3://exports/of-7' WITH (compression = 'NONE')"
 
 
@@ -147,10 +149,11 @@ def test_a_result_is_unloaded_into_a_bucket_of_the_account(guarded: Product) -> 
     assert (folder / file["url"].removeprefix("s3://exports/")).read_text() == "a\n"
 
 
-def test_files_are_loaded_from_a_bucket(guarded: Product) -> None:
+def test_a_file_is_loaded_from_a_bucket_and_each_row_counts_once_if_the_worker_is_killed(guarded: Product) -> None:
     folder = guarded.folder / "exports" / "in"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "1.csv").write_text(f"at,host,load\n{now_ms()},h1,0.5\n{now_ms()},h2,no number\n")
+    lines = [f"{now_ms()},h{number},{number if number % 2 else 'none'}" for number in range(LOADED_ROWS)]
+    (folder / "1.csv").write_text("\n".join(["at,host,load", *lines]))
     write = client(guarded, "timestream-write", "farm-7", "secret-of-farm-7")
     write.create_database(DatabaseName="loaded")
     write.create_table(DatabaseName="loaded", TableName="t")
@@ -175,11 +178,19 @@ def test_files_are_loaded_from_a_bucket(guarded: Product) -> None:
     def task() -> dict[str, Any]:
         return dict(write.describe_batch_load_task(TaskId=task_id)["BatchLoadTaskDescription"])
 
+    wait_for(lambda: task()["ProgressReport"]["RecordsProcessed"] > 0, "rows are loaded", every_s=0.02)
+    guarded.kill("worker")
+    wait_for(guarded.is_answering, "the worker is there again")
     wait_for(lambda: task()["TaskStatus"] == "FAILED", "the task has ended")
-    assert task()["ProgressReport"]["RecordsIngested"] == 1
+
+    progress = task()["ProgressReport"]
+    loaded = rows(guarded.client("secret-of-farm-7"), 'SELECT count(*), count(DISTINCT host) FROM "loaded"."t"')
     write.close()
+    assert progress["RecordsProcessed"] == LOADED_ROWS
+    assert progress["RecordsIngested"] == progress["ParseFailures"] == LOADED_ROWS // 2
+    assert loaded == [[LOADED_ROWS // 2, LOADED_ROWS // 2]]
     report = json.loads((guarded.folder / "exports" / f"{task_id}.json").read_bytes())
-    assert report["fileErrors"][0]["errors"][0]["lineRanges"] == [[3, 3]]
+    assert report["fileErrors"][0]["errors"][0]["lineRanges"][:3] == [[2, 2], [4, 4], [6, 6]]
 
 
 @pytest.mark.parametrize(

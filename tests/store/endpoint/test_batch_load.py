@@ -347,7 +347,7 @@ def test_tasks_are_listed_in_pages_and_by_status(service: Service, write: Any, f
         (request_of(MULTI, RecordVersion=0), "RecordVersion must be 1 or greater"),
         (
             request_of({**MULTI, "TimeColumn": "x" * 256, "DimensionMappings": DIMENSIONS * 900}),
-            "bytes; 65536 are allowed",
+            "with its data model; 65536 are allowed",
         ),
         (
             request_of(MULTI, ReportConfiguration={"ReportS3Configuration": {"BucketName": "other"}}),

@@ -265,3 +265,28 @@ def test_a_place_that_cannot_be_written_is_named(query: Any, exports: Path) -> N
 
     with pytest.raises(ClientError, match=r"UNLOAD to s3://exports/a/b: .*exports"):
         unload(query, "SELECT 1 AS x")
+
+
+@pytest.mark.usefixtures("filled")
+def test_insights_tell_what_was_written(query: Any, exports: Path) -> None:
+    answer = query.query(
+        QueryString="UNLOAD (SELECT host, region FROM db.t) TO 's3://exports' WITH (partitioned_by = ARRAY['region'])",
+        QueryInsights={"Mode": "ENABLED_WITH_RATE_CONTROL"},
+    )
+
+    insights = answer["QueryInsightsResponse"]
+    written = [path.stat().st_size for path in exports.rglob("*.gz")]
+    assert (insights["UnloadPartitionCount"], insights["UnloadWrittenRows"]) == (3, 6)
+    assert insights["UnloadWrittenBytes"] == sum(written) > 0
+    assert answer["QueryStatus"]["CumulativeBytesScanned"] > 0
+
+
+@pytest.mark.usefixtures("filled")
+def test_an_unload_is_prepared_without_writing(query: Any, exports: Path) -> None:
+    text = "UNLOAD (SELECT host FROM db.t WHERE time > @since) TO 's3://exports'"
+
+    answer = query.prepare_query(QueryString=text, ValidateOnly=True)
+
+    assert [column["Name"] for column in answer["Columns"]] == ["rows", "metadataFile", "manifestFile"]
+    assert answer["Parameters"] == [{"Name": "since", "Type": {"ScalarType": "TIMESTAMP"}}]
+    assert not exports.exists()
