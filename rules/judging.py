@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
 from rules.arrays import Bools, Float64s, Indices
+from rules.listening import ListeningClock
 from rules.samples import Rows, Samples
 from rules.selection import Selection
 from store.record import Int64s, RecordBatch, SeriesIndex
@@ -23,6 +24,7 @@ class Inputs:
 
     row      the rows beyond the position: indices in the batch
     series   their series
+    clock    of our listening, at the last tick before these rows
     given    by measure that a rule of the table watches, the rows with a number; None: the batch has none
     samples  the samples among these
     """
@@ -30,6 +32,7 @@ class Inputs:
     batch: RecordBatch
     row: Indices
     series: Indices
+    clock: ListeningClock
     given: Mapping[str, Rows | None]
     samples: Mapping[str, Samples | None]
 
@@ -74,6 +77,20 @@ class Ids(NamedTuple):
     subjects: Indices
 
 
+class OfSeries:
+    """What judges share whose subjects are series, and whose values come with samples alone."""
+
+    __slots__ = ()
+
+    def tick(self, now_ns: int, active: Sequence[int]) -> Judged | None:  # noqa: ARG002  # see above
+        """None."""
+        return None
+
+    def subjects_of(self, series: Indices) -> Sequence[Indices]:
+        """The series."""
+        return (series,)
+
+
 class Judge(Protocol):
     """The judge of one rule over one table; it keeps what its kind has to remember of each subject.
 
@@ -91,6 +108,13 @@ class Judge(Protocol):
 
     def evaluate(self, inputs: Inputs, selection: Selection) -> Judged | None:
         """The values of one batch; None if there are none. Every subject that they name is in `subjects`."""
+        ...
+
+    def tick(self, now_ns: int, active: Sequence[int]) -> Judged | None:
+        """The values because time has passed, at row -1; `now_ns` is on the listening clock.
+
+        active: the subjects that are pending or firing.
+        """
         ...
 
     def subjects_of(self, series: Indices) -> Sequence[Indices]:

@@ -65,8 +65,8 @@ class Lane:
     ) -> Iterator[Found]:
         """The events by these rows, those of each subject in order. repeats: a series may occur more than once."""
         given = self.given(batch, rows, series)
-        yield from self.hear(Inputs(batch, rows, series, given, {}), clock)
-        yield from self.judge(batch, rows, series, given, repeats=repeats)
+        yield from self.hear(Inputs(batch, rows, series, clock, given, {}))
+        yield from self.judge(batch, rows, series, clock, given, repeats=repeats)
 
     def given(self, batch: RecordBatch, rows: Indices, series: Indices) -> dict[str, Rows | None]:
         """By measure, the rows with a finite number; None: the batch has no such column. Others are counted."""
@@ -79,29 +79,36 @@ class Lane:
             measure: _with_number(watched.reader, batch, rows, series) for measure, watched in self.measures.items()
         }
 
-    def hear(self, inputs: Inputs, clock: ListeningClock) -> Iterator[Found]:
+    def hear(self, inputs: Inputs) -> Iterator[Found]:
         """The events because readings come again."""
         for place, watch in self.watches:
-            yield from (Found(place, watch, event, None) for event in watch.hear(inputs, clock))
+            yield from (Found(place, watch, event, None) for event in watch.hear(inputs))
 
     def judge(
-        self, batch: RecordBatch, rows: Indices, series: Indices, given: Mapping[str, Rows | None], *, repeats: bool
+        self,
+        batch: RecordBatch,
+        rows: Indices,
+        series: Indices,
+        clock: ListeningClock,
+        given: Mapping[str, Rows | None],
+        *,
+        repeats: bool,
     ) -> Iterator[Found]:
         """The events by the samples among these rows."""
         samples: dict[str, Samples | None] = {}
         for measure, watched in self.measures.items():
             of = given[measure]
             samples[measure] = None if of is None else watched.signals.take_in(of, repeats=repeats, again=batch.again)
-        inputs = Inputs(batch, rows, series, given, samples)
+        inputs = Inputs(batch, rows, series, clock, given, samples)
         for place, watch in self.watches:
             yield from (
                 Found(place, watch, event, self._value(watch, event, batch)) for event in watch.evaluate(inputs)
             )
 
-    def tick(self, clock: ListeningClock) -> Iterator[Found]:
-        """The events by time."""
+    def tick(self, clock: ListeningClock, waits_ns: int = 0) -> Iterator[Found]:
+        """The events by time. waits_ns: how long samples may wait before they are judged."""
         for place, watch in self.watches:
-            yield from (Found(place, watch, event, _value(event)) for event in watch.tick(clock))
+            yield from (Found(place, watch, event, _value(event)) for event in watch.tick(clock, waits_ns))
 
     def _value(self, watch: Watch, event: Event, batch: RecordBatch) -> float | None:
         """The value of an event; that of a measure is exact."""

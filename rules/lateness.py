@@ -129,12 +129,12 @@ class WaitingLane:
     ) -> Iterator[Found]:
         """The events because of these rows, each at the row that caused it."""
         given = self.lane.given(batch, rows, series)
-        yield from self.lane.hear(Inputs(batch, rows, series, given, {}), clock)
+        yield from self.lane.hear(Inputs(batch, rows, series, clock, given, {}))
         self._whole |= {name for name, of in self.lane.measures.items() if of.reader.is_whole(batch)}
         at, held = self._held(given, batch, series)
         if len(held):
             released = self._take(at, held, clock)
-            yield from self._judge(*released, batch.partition)
+            yield from self._judge(*released, clock, batch.partition)
 
     def tick(self, clock: ListeningClock) -> Iterator[Found]:
         """The events because of time."""
@@ -145,8 +145,8 @@ class WaitingLane:
         released = self._release(lambda held: idle[held.unit])
         if released is not None:
             self._mark_ns[released.unit] = self._newest_ns[released.unit]
-            yield from self._judge(np.full(len(released), -1, np.intp), released, "")
-        yield from self.lane.tick(clock)
+            yield from self._judge(np.full(len(released), -1, np.intp), released, clock, "")
+        yield from self.lane.tick(clock, 2 * self._lateness_ns)  # no sample waits longer
 
     def _held(self, given: Mapping[str, Rows | None], batch: RecordBatch, series: Indices) -> tuple[Indices, Held]:
         """Rows of the batch with a number of any measure."""
@@ -210,14 +210,14 @@ class WaitingLane:
         """The signals that are the subjects of a rule; None if these are others."""
         return self.lane.signals_of(watch)
 
-    def _judge(self, at: Indices, held: Held, partition: str) -> Iterator[Found]:
+    def _judge(self, at: Indices, held: Held, clock: ListeningClock, partition: str) -> Iterator[Found]:
         """The events by these rows, which are in order."""
         if not len(held):
             return
         rows = np.arange(len(held))
         batch = self._batch(held, partition)
         given = self.lane.given(batch, rows, held.series)
-        for found in self.lane.judge(batch, rows, held.series, given, repeats=True):
+        for found in self.lane.judge(batch, rows, held.series, clock, given, repeats=True):
             yield found._replace(event=with_(found.event, row=int(at[found.event.row])))
 
     def _batch(self, held: Held, partition: str) -> RecordBatch:

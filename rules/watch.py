@@ -59,23 +59,23 @@ class Watch:
         self.judge.grow(size)
         self._grow_levels()
 
-    def hear(self, inputs: Inputs, clock: ListeningClock) -> list[Event]:
+    def hear(self, inputs: Inputs) -> list[Event]:
         """The events because readings come again, whether they are judged or not; called before `evaluate`."""
         if self.readings is None:
             return []
-        heard = [self._heard(inputs, inputs.given[measure], clock) for measure in self.rule.measures]
+        heard = [self._heard(inputs, inputs.given[measure]) for measure in self.rule.measures]
         self._grow_levels()
         return [self._of_absence(absence) for absence in self.readings.hear(heard)]
 
-    def _heard(self, inputs: Inputs, rows: Rows | None, clock: ListeningClock) -> Heard:
+    def _heard(self, inputs: Inputs, rows: Rows | None) -> Heard:
         """The readings of one measure, with their subjects. Replayed dead letters arrived long ago."""
         if rows is None:
             return Heard(*(np.empty(0, np.int64) for _ in range(4)))
         if inputs.batch.again:
-            rows = rows.of(rows.arrival_ns > clock.complete_ns - GONE_NS)
+            rows = rows.of(rows.arrival_ns > inputs.clock.complete_ns - GONE_NS)
         included = self._selection.of(rows.series)
         rows = rows if included is None else rows.of(included)
-        time_ns = clock.times_of(rows.arrival_ns)
+        time_ns = inputs.clock.times_of(rows.arrival_ns)
         parts = []
         for subject in self.judge.subjects_of(rows.series):
             there = subject >= 0
@@ -86,9 +86,10 @@ class Watch:
         """The subjects that are pending or firing at some level."""
         return sorted({subject for level in self.levels for subject in level.active().tolist()})
 
-    def tick(self, clock: ListeningClock) -> list[Event]:
-        """The events by time, in no order that matters."""
-        return [] if self.readings is None else list(self._miss(self.readings, clock))
+    def tick(self, clock: ListeningClock, waits_ns: int = 0) -> list[Event]:
+        """The events by time, in no order that matters. waits_ns: how long samples may wait before they are judged."""
+        found = self.follow(self.judge.tick(clock.listened_ns - waits_ns, self.active()))
+        return found if self.readings is None else [*found, *self._miss(self.readings, clock)]
 
     def _miss(self, readings: Readings, clock: ListeningClock) -> Iterator[Event]:
         """The events because readings are absent."""

@@ -137,6 +137,10 @@ class CompositeJudge:
         """None: samples say nothing."""
         return None
 
+    def tick(self, now_ns: int, active: Sequence[int]) -> Judged | None:  # noqa: ARG002  # see `pass_time`
+        """None: it is asked after all others."""
+        return None
+
     def subjects_of(self, series: Indices) -> Sequence[Indices]:  # noqa: ARG002  # as above
         """None."""
         return ()

@@ -5,8 +5,9 @@
 
 An event is a sample of the measure, or one whose value is within `of`. The subject is the group of all series that have
 the same values of the dimensions `by`; without it, the table. At each sample of a group the value is the number of
-events in the window that ends with the newest sample of the group: (newest - over, newest]. So an alert resolves with
-the next sample of its group, of whatever value, once there are fewer events. A sample ahead of its arrival is left out.
+events in the window that ends with the newest sample of the group: (newest - over, newest]. After it the time of the
+group goes on as we listen: at a tick the window ends then, and is judged if an event has left it, or something is
+pending or firing. A sample ahead of its arrival is left out.
 """
 
 from __future__ import annotations
@@ -19,17 +20,18 @@ from datetime import timedelta
 import numpy as np
 
 from rules.ahead import latest_sound_ns
-from rules.arrays import NEVER, Indices, packed, unpacked
+from rules.arrays import NEVER, Indices, grown, packed, unpacked
 from rules.bounds import UNBOUNDED, Bounds
 from rules.document import Problems, read_items, read_text
 from rules.judging import Arrays, Ids, Inputs, Judge, Judged
 from rules.keys import BOUND_KEYS, SPAN, Form, Key, bounds_of, mapping
 from rules.kinds.kind import Kind, OnMeasure
 from rules.selection import Selection
-from store.record import SeriesIndex, SeriesKey
+from store.record import Int64s, SeriesIndex, SeriesKey
 from store.values.durations import duration_ns
 from store.values.yaml_text import Node, SequenceNode
 
+_NOT_DUE = 1 << 62
 MOST_EVENTS = 10_000
 """Of one group in one window; more are not kept, and counted as so many."""
 
@@ -70,7 +72,9 @@ class CountJudge:
         self._over_ns = duration_ns(count.over)
         self._group: list[int] = []  # by series
         self._times_ns: list[list[int]] = []  # by group, of its events, in order
-        self._newest_ns: list[int] = []  # by group, of any of its samples
+        self._newest_ns: list[int] = []  # by group, of any of its samples, or a tick
+        self._heard_ns: list[int] = []  # by group, when that was, on the listening clock
+        self._due_ns: Int64s = np.empty(0, np.int64)  # by group, when an event leaves the window, on that clock
 
     def grow(self, size: int) -> None:
         """Know the groups of series ids below `size`."""
@@ -84,6 +88,8 @@ class CountJudge:
         for _ in range(len(self._times_ns), len(self.subjects)):
             self._times_ns.append([])
             self._newest_ns.append(NEVER)
+            self._heard_ns.append(NEVER)
+        self._due_ns = grown(self._due_ns, len(self.subjects), _NOT_DUE)
 
     def evaluate(self, inputs: Inputs, selection: Selection) -> Judged | None:
         """The number of events at each sample."""
@@ -99,9 +105,11 @@ class CountJudge:
         values = samples.value[chosen]
         is_event = (values >= self._count.of.min) & (values <= self._count.of.max)
         groups = [self._group[series] for series in samples.series[chosen].tolist()]
+        heard_ns = inputs.clock.times_of(inputs.batch.arrival_ns[samples.row[chosen]])
+        columns = (groups, samples.time_ns[chosen].tolist(), heard_ns.tolist(), is_event.tolist())
         counted = [
-            self._at(group, time_ns, is_event=event)
-            for group, time_ns, event in zip(groups, samples.time_ns[chosen].tolist(), is_event.tolist(), strict=True)
+            self._at(group, time_ns, heard, is_event=event)
+            for group, time_ns, heard, event in zip(*columns, strict=True)
         ]
         return Judged(
             samples.row[chosen],
@@ -112,14 +120,42 @@ class CountJudge:
             repeats=len(set(groups)) < len(groups),
         )
 
-    def _at(self, group: int, time_ns: int, *, is_event: bool) -> tuple[int, int]:
+    def tick(self, now_ns: int, active: Sequence[int]) -> Judged | None:
+        """The number of events of the groups that lose one, and of those that are active."""
+        due = np.flatnonzero(self._due_ns[: len(self.subjects)] <= now_ns).tolist()
+        groups = [group for group in sorted({*due, *active}) if self._heard_ns[group] not in (NEVER, now_ns)]
+        if not groups:
+            return None
+        times = [self._newest_ns[group] + max(0, now_ns - self._heard_ns[group]) for group in groups]
+        counted = [
+            self._at(group, time_ns, now_ns, is_event=False) for group, time_ns in zip(groups, times, strict=True)
+        ]
+        return Judged(
+            np.full(len(groups), -1, np.intp),
+            np.array(groups, np.intp),
+            np.array([newest for newest, _ in counted], np.int64),
+            np.array([count for _, count in counted], np.float64),
+            None,
+            repeats=False,
+        )
+
+    def _at(self, group: int, time_ns: int, heard_ns: int, *, is_event: bool) -> tuple[int, int]:
         """The newest time of a group with this sample, and how many events there are in the window that ends then."""
         times = self._times_ns[group]
-        newest = self._newest_ns[group] = max(self._newest_ns[group], time_ns)
+        if time_ns > self._newest_ns[group]:
+            self._newest_ns[group], self._heard_ns[group] = time_ns, heard_ns
+        newest = self._newest_ns[group]
         if is_event and time_ns > newest - self._over_ns:
             insort(times, time_ns)
         del times[: max(bisect_right(times, newest - self._over_ns), len(times) - MOST_EVENTS)]
+        self._plan(group)
         return newest, len(times)
+
+    def _plan(self, group: int) -> None:
+        """Find when the oldest event of a group leaves the window."""
+        times, heard_ns = self._times_ns[group], self._heard_ns[group]
+        is_known = times and heard_ns != NEVER
+        self._due_ns[group] = times[0] + self._over_ns - self._newest_ns[group] + heard_ns if is_known else _NOT_DUE
 
     def subjects_of(self, series: Indices) -> Sequence[Indices]:
         """Their groups."""
@@ -130,6 +166,7 @@ class CountJudge:
         sizes = [len(times) for times in self._times_ns]
         return {
             "newest_ns": packed(np.array(self._newest_ns, np.int64), np.int64),
+            "heard_ns": packed(np.array(self._heard_ns, np.int64), np.int64),
             "size": packed(np.array(sizes, np.int64), np.uint32),
             "time_ns": packed(np.array([time_ns for times in self._times_ns for time_ns in times], np.int64), np.int64),
         }
@@ -139,9 +176,13 @@ class CountJudge:
         self._know_groups()
         times = iter(unpacked(arrays["time_ns"], np.int64).tolist())
         newest_ns, sizes = unpacked(arrays["newest_ns"], np.int64), unpacked(arrays["size"], np.uint32)
-        for group, newest, size in zip(ids.subjects.tolist(), newest_ns.tolist(), sizes.tolist(), strict=True):
-            self._newest_ns[group] = newest
+        never = packed(np.full(len(sizes), NEVER), np.int64)  # older programs did not save when a group was heard
+        heard_ns = unpacked(arrays.get("heard_ns", never), np.int64)
+        columns = (ids.subjects.tolist(), newest_ns.tolist(), heard_ns.tolist(), sizes.tolist())
+        for group, newest, heard, size in zip(*columns, strict=True):
+            self._newest_ns[group], self._heard_ns[group] = newest, heard
             self._times_ns[group] = [next(times) for _ in range(size)]
+            self._plan(group)
 
 
 def _read_by(node: Node, what: str, problems: Problems) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ import numpy as np
 from rules.arithmetic import LONGEST, Arithmetic, parse_arithmetic
 from rules.arrays import NEVER, Bools, Float64s, Indices, grown, packed, unpacked
 from rules.document import Problems, read_parsed
-from rules.judging import Arrays, Ids, Inputs, Judge, Judged
+from rules.judging import Arrays, Ids, Inputs, Judge, Judged, OfSeries
 from rules.keys import DURATION, Form, Key, Section
 from rules.kinds.kind import Kind, OnMeasure
 from rules.samples import Samples, rounds_of
@@ -59,7 +59,7 @@ class Part:
     anew: Bools
 
 
-class ExpressionJudge:
+class ExpressionJudge(OfSeries):
     """The value of an expression at each row."""
 
     version = 1
@@ -115,10 +115,6 @@ class ExpressionJudge:
             known &= (at_ns <= time_ns) & (at_ns >= time_ns - self._within_ns)
             newest[measure] = self._value[measure][series]
         return self._of.of(newest), known
-
-    def subjects_of(self, series: Indices) -> Sequence[Indices]:
-        """The series."""
-        return (series,)
 
     def snapshot(self) -> Arrays:
         """The newest samples of all measures."""

@@ -13,7 +13,6 @@ not seen: equal samples before and after it are one run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -23,7 +22,7 @@ import numpy.typing as npt
 from rules.arrays import NEVER, Bools, Float64s, Indices, grown, packed, unpacked
 from rules.bounds import Bounds
 from rules.document import Problems
-from rules.judging import Arrays, Ids, Inputs, Judge, Judged
+from rules.judging import Arrays, Ids, Inputs, Judge, Judged, OfSeries
 from rules.keys import NUMBER, SPAN, Form, Key, Section
 from rules.kinds.kind import Kind, OnMeasure
 from rules.kinds.signals import judged_of
@@ -61,7 +60,7 @@ class Flatline(OnMeasure):
         return FlatlineJudge(measure, index, self.epsilon, learns=self.after is None)
 
 
-class FlatlineJudge:
+class FlatlineJudge(OfSeries):
     """How long each signal has not moved."""
 
     version = 1
@@ -120,10 +119,6 @@ class FlatlineJudge:
         """Learn from runs that are complete."""
         self._usual_s[series] = np.maximum(lasted_ns / 1e9, self._usual_s[series] * (1 - _FORGOTTEN))
         self._runs[series] = np.minimum(self._runs[series] + 1, AUTO_RUNS)
-
-    def subjects_of(self, series: Indices) -> Sequence[Indices]:
-        """The series."""
-        return (series,)
 
     def snapshot(self) -> Arrays:
         """The runs of all signals that have had a sample."""

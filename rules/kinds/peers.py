@@ -13,7 +13,7 @@ Source: Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -78,7 +78,14 @@ class PeersJudge:
 
     def evaluate(self, inputs: Inputs, selection: Selection) -> Judged | None:
         """The values of the windows that this batch closes."""
-        parts = [part for window in self._windows.take(inputs, selection) if (part := self._judge(window)) is not None]
+        return self._judged(self._windows.take(inputs, selection))
+
+    def tick(self, now_ns: int, active: Sequence[int]) -> Judged | None:  # noqa: ARG002  # windows close for all
+        """The values of the windows that close now."""
+        return self._judged(self._windows.tick(now_ns))
+
+    def _judged(self, closed: Iterable[Window]) -> Judged | None:
+        parts = [part for window in closed if (part := self._judge(window)) is not None]
         if not parts:
             return None
         row, subject, time_ns, value = (np.concatenate([part[place] for part in parts]) for place in range(4))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
 
-from rules.arrays import NEVER, Bools, Float64s, Indices
-from rules.judging import Arrays, Ids, Inputs, Judged
+from rules.arrays import NEVER, Bools, Float64s
+from rules.judging import Arrays, Ids, Inputs, Judged, OfSeries
 from rules.samples import Samples
 from rules.selection import Selection
 from store.record import SeriesIndex
@@ -17,7 +17,7 @@ Values: TypeAlias = Callable[[Samples], tuple[Float64s, Bools | None]]
 """The value of each sample (always finite), and which of them have one; None: all."""
 
 
-class SignalJudge:
+class SignalJudge(OfSeries):
     """A value per sample of one measure, computed by `values`."""
 
     version = 1
@@ -37,10 +37,6 @@ class SignalJudge:
             return None
         values, judged = self._values(samples)
         return judged_of(samples, values, judged, selection)
-
-    def subjects_of(self, series: Indices) -> Sequence[Indices]:
-        """The series."""
-        return (series,)
 
     def snapshot(self) -> Arrays:
         """Nothing."""

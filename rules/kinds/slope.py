@@ -13,12 +13,10 @@ full: its oldest sample is at least half of `over` old. Cost: 20 bytes a slot an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from rules.arrays import NEVER, Bools, Float64s, Indices, grown, packed, unpacked
-from rules.judging import Arrays, Ids, Inputs, Judged
+from rules.judging import Arrays, Ids, Inputs, Judged, OfSeries
 from rules.kinds.signals import judged_of
 from rules.samples import Samples, rounds_of
 from rules.selection import Selection
@@ -30,7 +28,7 @@ SLOTS = 8
 _LARGEST = float(np.finfo(np.float64).max)
 
 
-class SlopeJudge:
+class SlopeJudge(OfSeries):
     """The rate of change of each signal over a window."""
 
     version = 1
@@ -123,10 +121,6 @@ class SlopeJudge:
         """About when the window of each signal begins: its first sample, or the begin of its oldest slot."""
         oldest: Int64s = np.maximum(self._first_ns[series], (slot - SLOTS + 1) * self._slot_ns)
         return oldest
-
-    def subjects_of(self, series: Indices) -> Sequence[Indices]:
-        """The series."""
-        return (series,)
 
     def snapshot(self) -> Arrays:
         """The windows of all signals that have had a sample."""

@@ -3,6 +3,7 @@
 Windows have the length `over`, and begin at its multiples since 1970. One closes with the first sample of its zone
 whose time is at least GRACE after its end (half a window, if that is shorter), so that sensors may disagree about the
 time; then it is judged, at its end. What comes later for it is left out. A window in which nothing came is not judged.
+If no such sample comes, it closes at a tick: after the newest sample of a zone its time goes on as we listen.
 
 A sample ahead of its arrival (`rules.ahead`) is left out, or one wrong clock would close the windows of all others; if
 the host's clock is set back, windows in the future are dropped. Each sum is made in the order of the log, and what is
@@ -69,6 +70,9 @@ class ZoneWindows:
         self._grace_ns = min(GRACE_NS, over_ns // 2)
         self._zones: dict[str, int] = {}
         self._open: Int64s = np.empty(0, np.int64)  # by zone, its open window
+        self._newest_ns: Int64s = np.empty(0, np.int64)  # by zone, the time of its newest sample
+        self._heard_ns: Int64s = np.empty(0, np.int64)  # by zone, when that came, on the listening clock
+        self._filled: Bools = np.empty(0, np.bool_)  # by zone, whether its open window may have samples
         self._zone: Indices = np.empty(0, np.intp)  # by series
         self._zoned = (0, -1)  # how many series, and how often changed, `_zone` knows
         self._window = np.full((0, _SLOTS), NEVER, np.int64)
@@ -88,6 +92,7 @@ class ZoneWindows:
         rows = None if samples is None or not len(samples) else self._rows(inputs, samples, selection)
         if rows is None or samples is None:
             return
+        self._hear(rows, inputs)
         repeats = samples.repeats
         needs = self._needs(rows)
         if not needs.any():
@@ -97,6 +102,39 @@ class ZoneWindows:
         self._add(rows.of(~busy), repeats=repeats)
         for zone in np.unique(rows.zone[busy]).tolist():
             yield from self._take_zone(zone, rows.of(rows.zone == zone), repeats=repeats)
+
+    def tick(self, now_ns: int) -> Iterator[Window]:
+        """The windows that close because nothing came for so long; those of each zone in order."""
+        self._know_zones()
+        count = len(self._zones)
+        opened, newest_ns, heard_ns = self._open[:count], self._newest_ns[:count], self._heard_ns[:count]
+        waiting = np.flatnonzero(self._filled[:count] & (newest_ns != NEVER))
+        zone_ns = newest_ns[waiting] + (now_ns - heard_ns[waiting])
+        due = zone_ns >= (opened[waiting] + 1) * self._over_ns + self._grace_ns
+        names = [*self._zones] if due.any() else []
+        for zone, time_ns in zip(waiting[due].tolist(), zone_ns[due].tolist(), strict=True):
+            yield from self._close_until(time_ns, names[zone], zone)
+
+    def _close_until(self, time_ns: int, name: str, zone: int) -> Iterator[Window]:
+        """The windows of a zone that close by this time."""
+        while time_ns >= (int(self._open[zone]) + 1) * self._over_ns + self._grace_ns:
+            opened = int(self._open[zone])
+            closed = self._close(-1, name, zone, opened)
+            if closed is not None:
+                yield closed
+            elif not self._has(zone, opened + 1):
+                self._filled[zone] = False
+                return
+            self._open[zone] = opened + 1
+
+    def _hear(self, rows: _Rows, inputs: Inputs) -> None:
+        """Note the newest sample of each zone, the first one of its time."""
+        order = np.lexsort((-rows.row, rows.time_ns, rows.zone))
+        last = np.append(rows.zone[order][1:] != rows.zone[order][:-1], True)  # the last is one
+        at = order[last]
+        at = at[rows.time_ns[at] > self._newest_ns[rows.zone[at]]]
+        self._newest_ns[rows.zone[at]] = rows.time_ns[at]
+        self._heard_ns[rows.zone[at]] = inputs.clock.times_of(inputs.batch.arrival_ns[rows.row[at]])
 
     def _rows(self, inputs: Inputs, samples: Samples, selection: Selection) -> _Rows | None:
         self._know_zones()
@@ -122,7 +160,9 @@ class ZoneWindows:
             if zone is not None:  # else what was saved holds
                 self._zone[series] = self._zones.setdefault(zone, len(self._zones))
         self._zoned = (size, changes)
-        self._open = grown(self._open, len(self._zones), NEVER)
+        count = len(self._zones)
+        self._open, self._newest_ns = grown(self._open, count, NEVER), grown(self._newest_ns, count, NEVER)
+        self._heard_ns, self._filled = grown(self._heard_ns, count, NEVER), grown(self._filled, count, False)
 
     def _needs(self, rows: _Rows) -> Bools:
         """Which rows open or close a window of their zone, or would if they came first."""
@@ -174,6 +214,7 @@ class ZoneWindows:
         rows = rows.of((ahead >= 0) & (ahead < _SLOTS))
         if not len(rows.row):
             return
+        self._filled[rows.zone] = True
         series, slot = rows.series, rows.window % _SLOTS
         is_first = self._window[series, slot] != rows.window
         self._sums[:2, series[is_first], slot[is_first]] = 0
@@ -201,6 +242,8 @@ class ZoneWindows:
         return {
             "zones": "\0".join(self._zones).encode(),
             "open": packed(self._open[: len(self._zones)], np.int64),
+            "newest_ns": packed(self._newest_ns[: len(self._zones)], np.int64),
+            "heard_ns": packed(self._heard_ns[: len(self._zones)], np.int64),
             "series": packed(known, np.uint32),
             "zone": packed(self._zone[known], np.int32),
             "window": packed(self._window[known], np.int64),
@@ -213,6 +256,10 @@ class ZoneWindows:
         names = arrays["zones"].decode().split("\0") if len(opened) else []
         self._zones = dict(zip(names, range(len(opened)), strict=True))
         self._open = opened
+        none = packed(np.full(len(opened), NEVER), np.int64)  # older programs did not save these
+        self._newest_ns = unpacked(arrays.get("newest_ns", none), np.int64)
+        self._heard_ns = unpacked(arrays.get("heard_ns", none), np.int64)
+        self._filled = np.ones(len(opened), np.bool_)
         series = ids[unpacked(arrays["series"], np.uint32)]
         self._zone = grown(self._zone, len(self._window), _NO_ZONE)
         self._zone[series] = unpacked(arrays["zone"], np.int32)

@@ -82,7 +82,13 @@ class ZoneJudge:
 
     def evaluate(self, inputs: Inputs, selection: Selection) -> Judged | None:
         """The values of the windows that this batch closes."""
-        closed = list(self._windows.take(inputs, selection))
+        return self._judged([*self._windows.take(inputs, selection)])
+
+    def tick(self, now_ns: int, active: Sequence[int]) -> Judged | None:  # noqa: ARG002  # windows close for all
+        """The values of the windows that close now."""
+        return self._judged([*self._windows.tick(now_ns)])
+
+    def _judged(self, closed: Sequence[Window]) -> Judged | None:
         if not closed:
             return None
         subjects = [self.subjects.id_of(zone_key(window.zone), window.zone) for window in closed]
