@@ -79,6 +79,8 @@ def services_of(config: Config, group: Group, choice: PartitionChoice, archives:
     limits = Limits(asked.slots, asked.slots_per_account, asked.waiting, asked.waiting_per_account)
     timeout_s = asked.timeout.total_seconds()
     owned = group.owned
+    accounts = {account for bucket in config.buckets for account in bucket.accounts}
+    places = {account: config.buckets_of(account, os.environ) for account in accounts}
     return Services(
         store=group.tables,
         endpoint=endpoint,
@@ -100,7 +102,7 @@ def services_of(config: Config, group: Group, choice: PartitionChoice, archives:
         partition_of=choice.of_message,
         stamps=stamps,
         limits=config.http.limits,
-        buckets=lambda account: config.buckets_of(account, os.environ),
+        buckets=lambda account: places.get(account, {}),
         worker=uuid.uuid4().hex if config.log_settings.is_kafka else "",
         topic_owners=group,
         internal=group.internal,

@@ -33,6 +33,7 @@ from pipeline.operations.doctor import (
 from pipeline.operations.doctor.checks import CHECKS
 from pipeline.operations.doctor.examine import examine
 from pipeline.operations.doctor.finding import Finding, Level, ok
+from pipeline.operations.doctor.object_store import check_object_store
 from pipeline.operations.doctor.reach import reach
 from store.catalog.changes import ColumnChanges
 from store.catalog.document import Document, TableInfo, TableSettings
@@ -386,3 +387,14 @@ def test_a_data_dir_that_others_can_read_is_told(tmp_path: Path, mode: int, leve
 
     told = [finding.level for finding in found if f"has mode {mode:04o}" in finding.what]
     assert told == ([] if level is Level.OK else [level])
+
+
+def test_the_folders_of_buckets_can_be_written_or_are_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    urls = [str(tmp_path / "not/yet"), str(tmp_path), str(tmp_path / "file"), str(tmp_path / "file/below")]
+    buckets = [{"name": f"bucket-{number}", "url": url} for number, url in enumerate(urls)]
+
+    found = list(check_object_store(Config.model_validate({"data_dir": tmp_path, "buckets": buckets})))
+
+    assert levels(iter(found)) == [Level.OK, Level.OK, Level.FAIL, Level.FAIL]
+    assert found[3].what == f"{tmp_path / 'file/below'} cannot be written, because of {tmp_path / 'file'}"
