@@ -64,10 +64,11 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """The text for rows or partial aggregates of a table, and what it reads."""
+    """The text for a table, and what it reads. `is_merged`: it is for partial aggregates, not for rows."""
 
     read: Read
     sql: str
+    is_merged: bool
 
 
 FilesAt = Callable[[Path | S3Location], DataFiles]
@@ -151,7 +152,7 @@ class Borrowed:
         """The text for partial aggregates of what `source` would read; None if no process sent any instead of rows."""
         asked = _asked(table, time_from_ns, time_to_ns, dimensions, columns)
         found = self._lent(table, structs.replace(asked, partials=of), dimensions)
-        if not found.read.partials:
+        if not found.is_merged:
             self._sources[msgspec.msgpack.encode(asked)] = found
             return None
         self.reads.append(found.read)
@@ -171,7 +172,7 @@ class Borrowed:
                 counts = counted(view, selection) if asked.partials == COUNTS and not dimensions else None
                 sql = self._merged(asked.partials, view, selection, counts, partials)
             read = _read_of(table, asked, dimensions or {}, lent, [found for _, found in rows], partials, counts)
-            return _Source(read, sql)
+            return _Source(read, sql, is_merged=asked.partials is not None and bool(partials))
 
         return text_of_sound(
             lambda: self._lender.lend(asked),
