@@ -28,7 +28,7 @@ def tail(tables: OpenTables, own_partition: str, request: TailRequest) -> TailRe
     within = times[np.searchsorted(times, request.from_ns) : np.searchsorted(times, request.to_ns)]
     cursor = table.cursor()
     try:
-        schema, dimensions = table.schema(table.info), request.dimensions
+        schema, dimensions = table.schema(table.info), request.selected
         series = None if dimensions is None else [series_of(schema, memory, dimensions)]
         schema = only_columns(schema, request.columns, with_keys=True)  # another owner may have a key twice
         selection = Selection(request.from_ns, request.to_ns, series)

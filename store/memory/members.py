@@ -24,7 +24,7 @@ class Members:
     def selected(self, dimensions: Mapping[str, Collection[str]]) -> Int32s:
         """The ids of the series that have one of these values of each of these dimensions, ascending.
 
-        The name `layout.ZONE` is that of the zone, in all methods.
+        The name `layout.ZONE` is that of the zone, `layout.MEASURE_NAME` that of the measure name, in all methods.
         """
         count = len(self._index)
         is_in = np.ones(count, np.bool_)
@@ -73,10 +73,16 @@ class _Numbers:
             grown[: self._known] = self.of_series[: self._known]
             self.of_series = grown
         places = slice(self._known, count)
-        is_zone = self._name == layout.ZONE
-        values = index.zones[places] if is_zone else dimension_values(index.keys[places], self._name)
-        numbers = self.of_values
+        numbers, values = self.of_values, _values(index, places, self._name)
         self.of_series[self._known : count] = [
             _ABSENT if value is None else numbers.setdefault(value, len(numbers)) for value in values
         ]
         self._known = count
+
+
+def _values(index: SeriesIndex, places: slice, name: str) -> Sequence[str | None]:
+    """What the series at these places have of a dimension, or as zone or measure name."""
+    if name == layout.ZONE:
+        return index.zones[places]
+    keys = index.keys[places]
+    return [key.measure_name for key in keys] if name == layout.MEASURE_NAME else dimension_values(keys, name)

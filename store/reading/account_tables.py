@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 from msgspec import structs
 
+from store import layout
 from store.catalog.catalog import Catalog, TableInfo
 from store.catalog.contents import ByMeasureName, together
 from store.catalog.schema import TableSchema
@@ -155,7 +156,8 @@ class AccountTables:
 
     def _request(self, pinned: Pinned, selection: Selection, columns: Collection[str] | None) -> TailRequest:
         table, version = pinned.info.table, pinned.newest.version
-        dimensions = selection.dimensions
+        listed = {name: sorted(values) for name, values in (selection.dimensions or {}).items()}
+        measure_names = listed.pop(layout.MEASURE_NAME, None)
         return TailRequest(
             table.account,
             table.database,
@@ -165,8 +167,9 @@ class AccountTables:
             {partition: version.positions.get(partition, -1) for partition in self._partitions},
             max(selection.from_ns, self._visible_from_ns(pinned.info, version, ())),
             selection.to_ns,
-            None if dimensions is None else {name: sorted(values) for name, values in dimensions.items()},
+            listed or None,
             None if columns is None else sorted(columns),
+            measure_names=measure_names,
         )
 
     def _visible_from_ns(self, info: TableInfo, version: Version, memory: Iterable[MemoryView]) -> int:

@@ -109,6 +109,7 @@ class Selection:
     """Selects rows: times in [from_ns, to_ns), and the series, by ids for RAM and by dimensions for Parquet.
 
     series        for each of `TableView.memory` the text of an IN list or subquery
+    dimensions    and the measure name, by name
     memory_times  text that must be true for the time of a row in RAM; None: any
     """
 
@@ -352,7 +353,7 @@ def _magnetic_rows(view: TableView, selection: Selection, from_ns: int, relation
     if not files:
         return ""
     conditions = magnetic_times(from_ns, to_ns)
-    by_name = {column.name: column for column in view.schema.scanned if column.kind == "dimension"}
+    by_name = {column.name: column for column in view.schema.scanned if column.kind in {"dimension", "measure_name"}}
     for name, values in (selection.dimensions or {}).items():
         listed = ", ".join(quote_text(value) for value in sorted(values))
         conditions.append(f"{by_name[name].quoted} IN ({listed})" if name in by_name and values else "false")

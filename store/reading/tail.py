@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from store import layout
 from store.catalog.catalog import TableInfo
 from store.catalog.contents import ByMeasureName
 from store.catalog.schema import Column
@@ -32,7 +33,8 @@ class TailRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     `incarnation` distinguishes the table from earlier ones with its name; `version` is the Delta version of
     `positions`; `columns` are the physical names of those that the query uses, None: any. `wants_contents`: the reply
     has the table's contents, too. `partials`: the reply may have these partial aggregates instead of rows, of those up
-    to the sequence that `seen` has for its partition, if any; workers of earlier programs know neither, and send rows.
+    to the sequence that `seen` has for its partition, if any. Workers of earlier programs know neither, and send rows,
+    of other measure names than `measure_names`, too.
     """
 
     account: str
@@ -48,6 +50,14 @@ class TailRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     wants_contents: bool = False
     partials: Partials | None = None
     seen: Mapping[str, int] = {}
+    measure_names: Sequence[str] | None = None
+
+    @property
+    def selected(self) -> Mapping[str, Sequence[str]] | None:
+        """The dimensions and the measure name by which series are found; None: all."""
+        if self.measure_names is None:
+            return self.dimensions
+        return {**(self.dimensions or {}), layout.MEASURE_NAME: self.measure_names}
 
     @property
     def table(self) -> TableId:

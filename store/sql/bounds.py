@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from store.catalog.schema import MEASURE_NAME_COLUMN
+
 
 @dataclass(slots=True, eq=False)
 class Bounds:
@@ -48,6 +50,13 @@ class Bounds:
         """Restrict to these measure names."""
         self.measure_names = measure_names if self.measure_names is None else self.measure_names & measure_names
 
+    @property
+    def selected(self) -> dict[str, frozenset[str]]:
+        """The values of dimensions and of the measure name by which rows are found."""
+        if self.measure_names is None:
+            return self.dimensions
+        return {**self.dimensions, MEASURE_NAME_COLUMN.name: self.measure_names}
+
     def within_any(self, others: Sequence[Bounds]) -> None:
         """Restrict to rows that are within one of some bounds."""
         starts = [other.time_from_ns for other in others if other.time_from_ns is not None]
@@ -56,6 +65,8 @@ class Bounds:
             self.at_least(min(starts))
         if len(ends) == len(others):
             self.below(max(ends))
+        if all(other.measure_names is not None for other in others):
+            self.named(frozenset().union(*(other.measure_names or () for other in others)))
         for name in set.intersection(*(set(other.dimensions) for other in others)):
             self.among(name, frozenset().union(*(other.dimensions[name] for other in others)))
 

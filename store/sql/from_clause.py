@@ -51,7 +51,7 @@ class FromClause:
             relation.table,
             time_from_ns=limits.time_from_ns,
             time_to_ns=limits.time_to_ns,
-            dimensions=limits.dimensions or None,
+            dimensions=limits.selected or None,
             columns={name.strip('"') for name in relation.used},
         )
 

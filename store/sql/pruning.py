@@ -148,7 +148,7 @@ class _Narrowing:
         return False
 
     def is_left(self, conjunct: exp.Expr) -> bool:
-        """Whether it names a zone or measure name: rows are not found by these, and so they are left to DuckDB."""
+        """Whether it names a zone or measure name: rows of others may be read, too, and so they are left to DuckDB."""
         return any(
             origin.kind in {"zone", "measure_name"}
             for node in conjunct.find_all(exp.Column)

@@ -30,7 +30,7 @@ class Network:
     size_bytes: int = 0
 
     def gather(self, request: TailRequest, pin: Pin) -> list[TailReply | PinnedRows]:
-        known = request if self.knows_partials else structs.replace(request, partials=None, seen={})
+        known = request if self.knows_partials else structs.replace(request, partials=None, seen={}, measure_names=None)
         replies = self.bench.gather_of(0)(known, pin)
         self.size_bytes += sum(len(reply.encode()) for reply in replies if isinstance(reply, TailReply))
         return replies
@@ -49,7 +49,7 @@ def asked(bench: Bench, sql: str, *, knows_partials: bool) -> tuple[Answer, int,
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """Two workers with 6,000 rows, of which a third is flushed."""
+    """Two workers with 6,000 rows, of which a third is flushed, and some of another measure name."""
     bench = Bench(str(tmp_path_factory.mktemp("group") / "magnetic"), 2, TEMPLATES)
     for part in range(3):
         bench.write(
@@ -62,6 +62,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
                 for of in range(2_000)
             ]
         )
+        bench.write([Row((("sensor", "s0"), ("zone", "z0")), bench.now_ns + part, (("t", 1e9),), measure_name="other")])
         if part == 0:
             bench.each(lambda store: store.flush())
     yield bench
@@ -84,6 +85,15 @@ def test_owners_send_partial_aggregates_instead_of_rows(filled: Bench) -> None:
         assert [row[at] for at in near] == pytest.approx([other[at] for at in near], rel=1e-14)
     assert of_partials < of_rows / 10
     assert (read.rows, read.partials) == (0, SENSORS)
+
+
+@pytest.mark.parametrize("grouped", ["", " GROUP BY sensor"])
+def test_owners_have_no_rows_of_what_is_asked(filled: Bench, grouped: str) -> None:
+    sql = f"SELECT count(*), max(t) FROM d.t WHERE zone = 'nowhere'{grouped}"
+
+    found, _, _ = asked(filled, sql, knows_partials=True)
+
+    assert found == ([] if grouped else [(0, None)])
 
 
 @pytest.mark.parametrize(

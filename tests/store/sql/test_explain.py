@@ -76,6 +76,16 @@ def test_a_zone_is_found_by_its_dimensions(db: Database) -> None:
     assert db.rows("SELECT host, zone_name FROM db.t WHERE zone_name IN ('eu/a', 'us')") == [("a", "eu/a")]
 
 
+def test_series_are_found_by_their_measure_name(db: Database) -> None:
+    values = (("temp", MeasureType.DOUBLE, 1.5),)
+    db.write("db", "t", [WriteRecord((("host", "a"),), name, NOW_NS, 1, values) for name in ("m", "n", "o")])
+
+    (told,) = db.rows("EXPLAIN SELECT temp FROM (SELECT * FROM db.t) WHERE measure_name IN ('m', 'o', 'x')")
+
+    assert (told[3], told[8]) == ("measure_name: m, o, x", "2")
+    assert db.rows("SELECT measure_name FROM db.t WHERE measure_name = 'n' AND host = 'a'") == [("n",)]
+
+
 def test_each_table_has_a_row(db: Database) -> None:
     written(db, "a", 0)
 

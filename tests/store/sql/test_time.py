@@ -131,7 +131,7 @@ HOUR_NS = 3_600 * 10**9
         ("time + 1h > now()", (None, None, None)),
         ("host NOT IN ('a')", (None, None, None)),
         ("host LIKE 'a'", (None, None, None)),
-        ("measure_name = 'x'", (None, None, None)),
+        ("measure_name = 'x'", (None, None, {"measure_name": {"x"}})),
         ("n = 1", (None, None, None)),
     ],
 )
