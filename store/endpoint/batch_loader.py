@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -50,6 +51,7 @@ SAVE_EVERY_NS = 2_000_000_000
 ABANDONED_NS = 60_000_000_000
 LOOK_EVERY_S = 10.0
 AGAIN_AFTER_S = 1.0
+REST_MAX_S = 0.05  # after a chunk, as long as it took: the stream runs in the same process
 _OF_RECORD = re.compile(r"^The record at index \d+ ")
 
 
@@ -170,9 +172,11 @@ class _Loading:
         rows = read_rows(place, path, form, columns_of(task.model))
         try:
             await asyncio.to_thread(_skip, rows, task.rows)
+            began_s = time.perf_counter()
             while chunk := await asyncio.to_thread(_taken, rows):
                 await self._load_rows(info, path, chunk)
-                task.rows += len(chunk)
+                await asyncio.sleep(min(time.perf_counter() - began_s, REST_MAX_S))
+                began_s = time.perf_counter()
                 if self._call_now_ns() - self._saved_ns >= SAVE_EVERY_NS:
                     await self._save()
         except FileFault as error:
@@ -185,25 +189,18 @@ class _Loading:
         await self._save()
 
     async def _load_rows(self, info: TableInfo, path: str, rows: Sequence[CsvRow]) -> None:
+        """Load these rows. The task counts them, and what failed, all at once: it may be saved at any moment."""
         task, progress = self._task, self._task.progress
-        records: list[WriteRecord] = []
-        of_row: list[int] = []  # for each record
-        for number, row in enumerate(rows):
-            try:
-                read = _read(task, info, row)
-            except (ValueError, Validation) as error:
-                progress.parse_failures += 1
-                task.fail_rows(path, _OF_RECORD.sub("The record ", str(error)), row.first_line, row.last_line)
-                continue
-            records += read
-            of_row += [number] * len(read)
-        progress.records_processed += len(rows)
+        records, of_record, unread = await asyncio.to_thread(_records, task, info, rows)
         rejected = await self._written(info, records)
+        failed = [*unread, *((of_record[index], reason) for index, reason in rejected.items())]
+        for row, reason in sorted(failed, key=lambda one: one[0].first_line):
+            task.fail_rows(path, reason, row.first_line, row.last_line)
+        progress.records_processed += len(rows)
+        progress.parse_failures += len(unread)
         progress.records_ingested += len(records) - len(rejected)
         progress.record_ingestion_failures += len(rejected)
-        for index, reason in rejected.items():
-            row = rows[of_row[index]]
-            task.fail_rows(path, reason, row.first_line, row.last_line)
+        task.rows += len(rows)
 
     async def _written(self, info: TableInfo, records: list[WriteRecord]) -> Mapping[int, str]:
         """Write records; the reasons of those that are rejected, by index. Waits while the writer is overloaded."""
@@ -246,6 +243,24 @@ class _Loading:
 
     def _call_now_ns(self) -> int:
         return self._loader.call_for(self._call.account).now_ns
+
+
+def _records(
+    task: BatchTask, info: TableInfo, rows: Sequence[CsvRow]
+) -> tuple[list[WriteRecord], list[CsvRow], list[tuple[CsvRow, str]]]:
+    """The records of these rows, the row of each, and the rows that have none, each with the reason."""
+    records: list[WriteRecord] = []
+    of_record: list[CsvRow] = []
+    unread: list[tuple[CsvRow, str]] = []
+    for row in rows:
+        try:
+            read = _read(task, info, row)
+        except (ValueError, Validation) as error:
+            unread.append((row, _OF_RECORD.sub("The record ", str(error))))
+        else:
+            records += read
+            of_record += [row] * len(read)
+    return records, of_record, unread
 
 
 def _read(task: BatchTask, info: TableInfo, row: CsvRow) -> list[WriteRecord]:

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from timestream_service import ACCOUNT, NOW_NS, DirectWriter, Refused, Service
 
 from store.endpoint import WriteRecord, batch_loader
 from store.endpoint.batch_loader import ABANDONED_NS
+from store.errors import MagneticTierError
 from store.record import Applied, TableId
 
 NOW_S = NOW_NS // 10**9
@@ -232,24 +234,39 @@ def test_a_task_that_was_killed_is_continued_and_every_row_counts_once(
         assert [error["lineRanges"] for error in of_file["errors"]] == [[[6, 6]]]
 
 
-def test_a_task_whose_writer_is_overloaded_waits(
-    service: Service, write: Any, files: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("errors", "state"),
+    [
+        ([Refused("log full"), TimeoutError()], "FAILED"),
+        ([Refused("log full"), Stop()], "IN_PROGRESS"),
+        ([Refused("log full"), MagneticTierError("no tier")], "PROGRESS_STOPPED"),
+    ],
+    ids=["overloaded", "killed", "stopped"],
+)
+def test_rows_count_once_whatever_happens_while_they_wait(
+    service: Service, write: Any, files: Path, monkeypatch: pytest.MonkeyPatch, errors: list[BaseException], state: str
 ) -> None:
     monkeypatch.setattr(batch_loader, "AGAIN_AFTER_S", 0)
-    (files / "1.csv").write_text(HEADER + line(1))
+    (files / "1.csv").write_text(HEADER + line(1) + line(2, temp="x"))
     task_id = write.create_batch_load_task(**request_of(MULTI))["TaskId"]
-    writes = iter([Refused(), TimeoutError(), None])
-    plain: Callable[..., Any] = service.writer.write
+    left, plain = list(errors), service.writer.write
 
-    async def overloaded(table: TableId, records: Sequence[WriteRecord]) -> Any:
-        if (error := next(writes)) is not None:
-            raise error
+    async def failing(table: TableId, records: Sequence[WriteRecord]) -> Applied:
+        if left:
+            raise left.pop(0)
         return await plain(table, records)
 
-    monkeypatch.setattr(service.writer, "write", overloaded)
+    monkeypatch.setattr(service.writer, "write", failing)
+    with suppress(Stop):
+        load_all(service)
+    assert described(write, task_id)["TaskStatus"] == state
+    if state == "PROGRESS_STOPPED":
+        write.resume_batch_load_task(TaskId=task_id)
     load_all(service)
 
-    assert described(write, task_id)["ProgressReport"]["RecordsIngested"] == 1
+    progress = described(write, task_id)["ProgressReport"]
+    counted = [progress[name] for name in ("RecordsProcessed", "RecordsIngested", "ParseFailures")]
+    assert (left, counted) == ([], [2, 1, 1])
 
 
 def test_a_task_that_has_stopped_is_resumed(service: Service, write: Any, query: Any, files: Path) -> None:
