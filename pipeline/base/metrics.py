@@ -198,6 +198,22 @@ log_messages_lost = Counter(
     "streamgauge_log_lost_messages_total", "Messages deleted from the log before they were processed", ["topic"]
 )
 
+# Alerts.
+alerts_muted = Gauge(
+    "streamgauge_alerts_muted",
+    "Alerts that fire and that nobody is told of: silenced, inhibited, acknowledged",
+    ["reason"],
+    multiprocess_mode="livemax",
+)
+alerts_waiting = Gauge(
+    "streamgauge_alerts_waiting",
+    "Alerts that fire and wait to be told together with others of their group",
+    multiprocess_mode="livemax",
+)
+silences_active = Gauge(
+    "streamgauge_alerts_active_silences", "Silences that are active now", multiprocess_mode="livemax"
+)
+
 # Webhooks.
 webhook_attempts = Counter("streamgauge_webhooks_attempts_total", "Attempts to deliver", ["receiver", "outcome"])
 webhook_failing = Gauge(

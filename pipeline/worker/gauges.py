@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pipeline.alerting.archive.alerts import AlertArchive
+from pipeline.alerting.routing.plan import AlertPlan
 from pipeline.base import metrics
 from pipeline.config import Config
 from pipeline.stream.partitions.owned import OwnedPartitions
@@ -25,9 +27,13 @@ OTHERS = "(others)"
 class Gauges:
     """Updates the gauges."""
 
-    def __init__(self, config: Config, partitions: OwnedPartitions, alerts: AlertArchive) -> None:
+    def __init__(
+        self, config: Config, partitions: OwnedPartitions, alerts: AlertArchive, plan: Callable[[], AlertPlan]
+    ) -> None:
+        """`plan`: who hears of which alert, by the configuration of the moment."""
         self._partitions = partitions
         self._alerts = alerts
+        self._plan = plan
         self._log = config.layout.data_dir
         self._magnetic = config.magnetic_url
         self._receivers = dict.fromkeys(receiver.name for receiver in config.receivers)
@@ -49,11 +55,7 @@ class Gauges:
         metrics.log_disk_free_bytes.set(shutil.disk_usage(self._log).free)
         if "://" not in self._magnetic:
             metrics.magnetic_disk_free_bytes.set(shutil.disk_usage(Path(self._magnetic)).free)
-        metrics.alerts_firing.set(self._alerts.firing())
-        queued = self._alerts.queued()
-        self._receivers |= dict.fromkeys(queued)  # a reload adds some, and what is queued for a former one stays
-        for receiver in self._receivers:
-            metrics.webhooks_queued.labels(receiver).set(queued.get(receiver, 0))
+        self._ask_alerts()
         stores = [partition.store for partition in self._partitions]
         tables = [table for store in stores for table in store.all_tables()]
         # the stores of one process share their memory
@@ -69,6 +71,18 @@ class Gauges:
         _set_bytes_per_value("magnetic", counted, sum(size.counted_values for size in by_table.values()))
         for name, count in by_label((name, size.files) for name, size in by_table.items()):
             metrics.magnetic_files.labels(name).set(count)
+
+    def _ask_alerts(self) -> None:
+        counts = self._alerts.counts(self._plan(), time.time_ns())
+        metrics.alerts_firing.set(counts.firing)
+        metrics.alerts_waiting.set(counts.waiting)
+        metrics.silences_active.set(counts.silences)
+        for reason, count in counts.muted.items():
+            metrics.alerts_muted.labels(reason.value).set(count)
+        queued = self._alerts.queued()
+        self._receivers |= dict.fromkeys(queued)  # a reload adds some, and what is queued for a former one stays
+        for receiver in self._receivers:
+            metrics.webhooks_queued.labels(receiver).set(queued.get(receiver, 0))
 
 
 def _set_bytes_per_value(tier: str, size_bytes: int, values: int) -> None:

@@ -323,7 +323,7 @@ class Worker:
                     await partition.rules.tell_ended(self._append_alerts)
             self.book.look(time.time_ns())
 
-        gauges = Gauges(self.config, self.partitions.owned, self.alerts)
+        gauges = Gauges(self.config, self.partitions.owned, self.alerts, lambda: self.alerts_partition.plan)
 
         async def archives() -> None:
             now_ns = min((partition.store.settled_ns for partition in self.partitions.owned), default=0)

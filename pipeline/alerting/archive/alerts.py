@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from pipeline.alerting.archive.counts import AlertCounts, counts_of
 from pipeline.alerting.archive.database import ArchiveFile, Filter, advance
 from pipeline.alerting.archive.delivery import Delivery, DeliveryState
 from pipeline.alerting.archive.examining import Examiner
@@ -293,10 +294,10 @@ class AlertArchive:
                     (now_ns, WRITTEN_NS),
                 )
 
-    def firing(self) -> int:
-        """The number of alerts that are firing."""
-        rows = self._file.read("SELECT count(*) FROM alerts WHERE status = 'firing'", ())
-        return int(rows[0][0])
+    def counts(self, plan: AlertPlan, wall_ns: int) -> AlertCounts:
+        """How many alerts fire at `wall_ns`, and how many of them nobody is told of."""
+        with self._file.reading() as db:
+            return counts_of(db, plan, wall_ns)
 
     def queued(self) -> dict[str, int]:
         """The number of queued deliveries, by receiver."""

@@ -57,6 +57,10 @@ class Muting:
                 return Mute(MuteKind.SILENCED, self._steady(end_ns), silence.id)
         return Mute(MuteKind.INHIBITED, None) if self._is_inhibited(labels) else None
 
+    def active_silences(self) -> int:
+        """How many silences are active."""
+        return sum(silence.active_until_ns(self._wall_ns) is not None for silence in self._silences)
+
     def _is_inhibited(self, labels: Mapping[str, str]) -> bool:
         sql = "SELECT 1 FROM inhibitors WHERE key = ? LIMIT 1"
         keys = target_keys(self._plan.inhibitions, labels)

@@ -18,6 +18,7 @@ from pipeline.operations.doctor.receivers import check_receivers
 from pipeline.operations.doctor.rule_files import check_rule_files
 from pipeline.operations.doctor.server import check_server
 from pipeline.operations.doctor.settings import check_settings
+from pipeline.operations.doctor.silences import check_silences
 from pipeline.operations.doctor.versions import check_versions
 
 CHECKS: tuple[tuple[str, Check], ...] = (
@@ -33,6 +34,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("certificates", check_certificates),
     ("brokers", check_brokers),
     ("receivers", check_receivers),
+    ("silences", check_silences),
     ("kafka", check_kafka),
     ("bucket", check_object_store),
     ("versions", check_versions),

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pipeline.alerting.routing.groups import MuteKind
 from pipeline.config import Config
 from pipeline.operations.doctor.finding import Finding, fail, ok, warn
 from pipeline.operations.supervisor.status import sum_of
@@ -95,6 +96,10 @@ def judge_counts(page: str, *, max_bytes: int) -> Iterator[Finding]:
     if failing:
         told = f"the last attempt to deliver an alert failed: {', '.join(failing)}"
         yield warn(NAME, told, "streamgauge alerts deliveries --state queued says why; alerts retry tries at once")
+    muted = {kind: sum_of(page, "streamgauge_alerts_muted", f'reason="{kind}"') for kind in MuteKind}
+    if any(muted.values()):
+        told = ", ".join(f"{count:g} {kind}" for kind, count in muted.items() if count)
+        yield ok(NAME, f"alerts fire that nobody is told of: {told}; streamgauge alerts --status firing lists them")
     told_sizes = [
         f"{size:.2f} in the {tier} tier"
         for tier in ("magnetic", "memory")

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from pipeline.alerting.archive.alerts import AlertArchive
-from pipeline.alerting.routing.plan import plan_for
+from pipeline.alerting.routing.plan import plan_of
 from pipeline.base.process_metrics import ProcessMetrics
 from pipeline.config import Config
 from pipeline.stream.partitions.owned import OwnedPartitions
@@ -34,8 +34,8 @@ def test_tables_have_a_label_each_up_to_a_hundred(tables: int, labels: int) -> N
     assert dict(counted).get(OTHERS) == (6 if tables > MOST_TABLES else None)
 
 
-def event(number: int, status: str) -> dict[str, Any]:
-    data = {"id": f"a{number}", "rule": "g/Hot", "status": status, "since": "2026-11-23T10:00:00Z"}
+def event(number: int, status: str, rule: str = "g/Hot") -> dict[str, Any]:
+    data = {"id": f"a{number}", "rule": rule, "status": status, "since": "2026-11-23T10:00:00Z"}
     return {
         "account": "default",
         "table": "farm.climate",
@@ -45,11 +45,15 @@ def event(number: int, status: str) -> dict[str, Any]:
 
 
 async def test_limits_room_alerts_and_deliveries_are_told(tmp_path: Path) -> None:
+    silence = {"matchers": ["rule=g/Frost"], "by": "Ada", "why": "repair"}
     receiver = {"name": "growers", "webhook": {"url": "http://127.0.0.1:9/", "allow_private": True}}
-    config = Config.model_validate({"data_dir": tmp_path, "receivers": [receiver], "log": {"max_bytes": "3MiB"}})
+    config = Config.model_validate(
+        {"data_dir": tmp_path, "receivers": [receiver], "log": {"max_bytes": "3MiB"}, "silences": [silence]}
+    )
     archive = AlertArchive(tmp_path / "alerts.sqlite")
-    events = [event(1, "firing"), event(2, "firing"), event(2, "resolved")]
-    archive.accept("log/alerts/0", 0, events, plan_for("growers"), now_ns=0)
+    plan = plan_of(config)
+    events = [event(1, "firing"), event(2, "firing"), event(2, "resolved"), event(3, "firing", "g/Frost")]
+    archive.accept("log/alerts/0", 0, events, plan, now_ns=0)
     store = open_store(
         tmp_path / "store",
         magnetic_url=config.magnetic_url,
@@ -62,13 +66,17 @@ async def test_limits_room_alerts_and_deliveries_are_told(tmp_path: Path) -> Non
     nothing: Any = None  # normalise and rules are not looked at
     partitions = OwnedPartitions(1, [Partition(0, "log/readings/0", store, nothing, nothing, progress, 0)])
 
-    gauges = Gauges(config, partitions, archive)
+    gauges = Gauges(config, partitions, archive, lambda: plan)
     await gauges.often()
     await gauges.seldom()
     store.close()
     archive.close()
 
-    assert value("streamgauge_rules_firing_alerts") == 1
+    assert value("streamgauge_rules_firing_alerts") == 2
+    assert value("streamgauge_alerts_muted", reason="silenced") == 1
+    assert value("streamgauge_alerts_muted", reason="inhibited") == 0
+    assert value("streamgauge_alerts_active_silences") == 1
+    assert value("streamgauge_alerts_waiting") == 0
     assert value("streamgauge_webhooks_queued", receiver="growers") == 3
     assert value("streamgauge_log_max_bytes") == 3 << 20
     assert value("streamgauge_store_memory_limit_bytes") == 1 << 30

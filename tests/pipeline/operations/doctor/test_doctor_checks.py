@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+import yaml
 from pydantic import BaseModel
 
 from pipeline.base.layout import prepare
@@ -28,6 +29,7 @@ from pipeline.operations.doctor import (
     memory,
     open_files,
     server,
+    silences,
     versions,
 )
 from pipeline.operations.doctor.checks import CHECKS
@@ -176,6 +178,41 @@ def test_what_a_server_has_counted_is_told_worst_first() -> None:
         (Level.WARN, "the"),
     ]
     assert list(server.judge_counts("", max_bytes=100)) == []
+
+
+def test_how_many_alerts_nobody_is_told_of_is_told() -> None:
+    page = """
+streamgauge_alerts_muted{reason="silenced"} 2.0
+streamgauge_alerts_muted{reason="inhibited"} 0.0
+streamgauge_alerts_muted{reason="acknowledged"} 1.0
+"""
+    (found,) = server.judge_counts(page, max_bytes=100)
+
+    told = (
+        "alerts fire that nobody is told of: 2 silenced, 1 acknowledged; streamgauge alerts --status firing lists them"
+    )
+    assert (found.level, found.what) == (Level.OK, told)
+
+
+@pytest.mark.parametrize(
+    ("times", "at_s", "level", "told"),
+    [
+        ("to: 1970-01-01T00:01:40Z", 99, Level.OK, "repair"),
+        ("to: 1970-01-01T00:01:40Z", 100, Level.WARN, "ended at 1970-01-01T00:01:40Z"),
+        ("from: 1970-01-01T00:01:40Z", 0, Level.WARN, "has no end"),
+        ("every: {days: [sun]}", 0, Level.OK, "repair"),
+    ],
+)
+def test_a_silence_of_the_configuration_that_has_ended_or_never_will_is_told(
+    times: str, at_s: int, level: Level, told: str
+) -> None:
+    text = f"silences: [{{matchers: [rule=g/TooHot], by: Ada, why: repair, {times}}}]"
+    config = Config.model_validate(yaml.safe_load(text))
+
+    (found,) = silences.judge(config, at_s * 10**9)
+
+    assert found.level is level
+    assert told in found.what
 
 
 def test_the_bytes_per_value_of_a_server_are_told() -> None:
