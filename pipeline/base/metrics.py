@@ -249,6 +249,12 @@ http_requests_refused = Counter(
     "Requests refused because of what is in progress, by reason",
     ["reason"],
 )
+http_streams = Gauge("streamgauge_http_streams", "Streams of alerts that are open", multiprocess_mode="livesum")
+http_streams_closed = Counter(
+    "streamgauge_http_streams_closed_total",
+    "Streams of alerts that were closed: slow (the client did not take an event), moved (another worker has them)",
+    ["reason"],
+)
 http_queries = Gauge(
     "streamgauge_http_queries",
     "Queries (kind query) and lists that run, wait for a slot, or were given up: interrupted, but not ended yet",

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pipeline.alerting.archive import alerts, dead_letters
 from pipeline.api.http.routes import (
     alert_life,
+    alert_stream,
     averages,
     devices,
     explain,
@@ -258,6 +259,7 @@ def test_the_paths_of_http_are_those_of_the_application() -> None:
             alerts_routes,
             alert_life,
             explain,
+            alert_stream,
             silences,
             devices,
             latest,

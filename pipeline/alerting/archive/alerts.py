@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from pipeline.alerting.archive.counts import AlertCounts, counts_of
-from pipeline.alerting.archive.database import ArchiveFile, Filter, advance
+from pipeline.alerting.archive.database import ArchiveFile, Filter, advance, next_seq
 from pipeline.alerting.archive.delivery import Delivery, DeliveryState
 from pipeline.alerting.archive.examining import Examiner
 from pipeline.alerting.archive.fold import RECORDED, Fold, look_again
@@ -77,6 +77,8 @@ class AlertArchive:
     def __init__(self, path: Path, *, keep: timedelta = KEEP) -> None:
         self._file = ArchiveFile(path, SCHEMA, FORMAT_VERSION, STEPS)
         self._keep_ns = duration_ns(keep)
+        with self._file.reading() as db:
+            self._last_transition = next_seq(db, "transitions") - 1
 
     def next_offset(self, partition_id: str) -> int | None:
         """The first offset of `partition_id` that is not in the archive yet; None for an unknown partition."""
@@ -100,7 +102,10 @@ class AlertArchive:
         with self._file.writing() as db:
             if not advance(db, partition_id, offset):
                 return 0
-            return Fold(db, plan, offset, now_ns, now_ns if wall_ns is None else wall_ns).take(events)
+            queued = Fold(db, plan, offset, now_ns, now_ns if wall_ns is None else wall_ns).take(events)
+            last = next_seq(db, "transitions") - 1
+        self._last_transition = last  # when it is committed
+        return queued
 
     def groups_due(
         self, plan: AlertPlan, *, now_ns: int, wall_ns: int, but: Container[str] = ()
@@ -196,8 +201,12 @@ class AlertArchive:
         return [Transition.of(row) for row in self._file.read_rows("transitions", sql, (*where.parameters, limit))]
 
     def last_transition(self) -> int:
-        """The newest `seq` of all transitions; 0 if there are none."""
-        return int(self._file.read("SELECT ifnull(max(seq), 0) FROM transitions")[0][0])
+        """The newest `seq` of all transitions that there were; 0 if there were none. Costs nothing."""
+        return self._last_transition
+
+    def first_transition(self) -> int:
+        """The oldest `seq` that is kept; the next one to come if none is."""
+        return int(self._file.read("SELECT ifnull(min(seq), ?) FROM transitions", (self._last_transition + 1,))[0][0])
 
     def unrecorded(self, limit: int) -> Sequence[Transition]:
         """The first transitions that are not in the table of the store yet."""

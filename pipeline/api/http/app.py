@@ -20,6 +20,7 @@ from pipeline.api.http.request_metrics import RequestMetrics
 from pipeline.api.http.request_normalising import RequestNormaliser
 from pipeline.api.http.routes import (
     alert_life,
+    alert_stream,
     alerts,
     averages,
     dead_letters,
@@ -105,6 +106,7 @@ def create_app(services: Services) -> FastAPI:
         zones,
         tables,
         alerts,
+        alert_stream,  # before /v1/alerts/{alert_id}
         alert_life,
         explain,
         silences,

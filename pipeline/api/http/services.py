@@ -16,6 +16,7 @@ from pipeline.alerting.archive.dead_letters import DeadLetterArchive
 from pipeline.alerting.routing.plan import AlertPlan, plan_for
 from pipeline.api.http.credentials import Credentials, Who
 from pipeline.api.http.forwarding import TopicOwners
+from pipeline.api.http.open_streams import OpenStreams
 from pipeline.api.http.slots import Asker, QuerySlots
 from pipeline.api.inventory.directory import Directory
 from pipeline.api.inventory.rejected import RejectedMessages
@@ -71,6 +72,7 @@ class Services:
     partition_of: Callable[[str, str], int]  # of [readings], for messages of an account on an MQTT topic
     stamps: ArrivalStamps  # for messages received by HTTP; in its thread
     limits: HttpLimits = field(default_factory=HttpLimits)
+    streams: OpenStreams = field(default_factory=OpenStreams)  # of alerts
     buckets: Callable[[str], Buckets] = lambda _: {}  # of an account, for files
     worker: str = ""  # the name of this worker among others; "" if there are none
     receivers: Callable[[], Sequence[Receiver]] = tuple  # of alerts, of the configuration of this moment

@@ -1,22 +1,20 @@
-"""One alert, its acknowledgement, and the stream of all transitions (server-sent events)."""
+"""One alert, and its acknowledgement."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Query
-from fastapi.sse import format_sse_event
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import StreamingResponse
 
 from pipeline.alerting.archive.alerts import Alert
 from pipeline.alerting.archive.transition import Transition
 from pipeline.api.http import responses
 from pipeline.api.http.credentials import Who
-from pipeline.api.http.openapi import OF_BODIES, answers, refusals
+from pipeline.api.http.openapi import OF_BODIES, answers
 from pipeline.api.http.problems import Problem
 from pipeline.api.http.routes.alerts import shown_alerts
 from pipeline.api.http.services import Services, account, services, who
@@ -29,55 +27,6 @@ router = APIRouter(prefix="/v1/alerts", tags=["alerts"])
 
 Parts = Annotated[Services, Depends(services)]
 Account = Annotated[str, Depends(account)]
-LOOK_EVERY_S = 0.5
-PING_AFTER_LOOKS = 30  # so that proxies keep the connection
-MOST_AT_ONCE = 100
-EVENTS = "text/event-stream"
-
-
-@router.get(
-    "/stream",
-    summary="Transitions of alerts, as they happen",
-    response_class=StreamingResponse,
-    responses={200: {"description": "Server-sent events", "content": {EVENTS: {}}}, **refusals(503)},
-)
-async def stream(
-    parts: Parts,
-    account: Account,
-    after: Annotated[int | None, Query(ge=0, lt=2**63, description="the id of the last event that is known")] = None,
-    follow: Annotated[bool, Query(description="whether to wait for more; false: until there is no more")] = True,
-    last_event_id: Annotated[str | None, Header(description="the same as `after`, sent by browsers")] = None,
-) -> StreamingResponse:
-    """Each event has the transition as JSON, its kind as `event` and a number as `id`. Without `after`: from now on."""
-    owners = parts.topic_owners
-    owner = None if owners is None else await asyncio.to_thread(owners.owner_of, ALERTS)
-    if owner is not None:
-        raise Problem(503, f"another worker keeps the alerts; ask it: {owner}/v1/alerts/stream")
-    start = after
-    if start is None and last_event_id is not None and last_event_id.isdecimal():
-        start = int(last_event_id)
-    if start is None:
-        start = await asyncio.to_thread(parts.alerts.last_transition) if follow else 0
-    return StreamingResponse(_events(parts, account, start, follow=follow), media_type=EVENTS)
-
-
-async def _events(parts: Services, account: str, after: int, *, follow: bool) -> AsyncIterator[bytes]:
-    looks = 0
-    while True:
-        found = await asyncio.to_thread(parts.alerts.transitions, account=account, after_seq=after, limit=MOST_AT_ONCE)
-        for transition in found:
-            data = orjson.dumps(_transition(transition)).decode()
-            yield format_sse_event(data_str=data, event=transition.kind, id=str(transition.seq))
-            after = transition.seq
-        if found:
-            looks = 0
-            continue
-        if not follow:
-            return
-        looks += 1
-        if looks % PING_AFTER_LOOKS == 0:
-            yield format_sse_event(data_str=None, comment="ping")
-        await asyncio.sleep(LOOK_EVERY_S)
 
 
 @router.get("/{alert_id}", summary="One alert", **answers(responses.AlertShown, 404))
@@ -86,7 +35,7 @@ def alert(parts: Parts, account: Account, alert_id: str) -> responses.AlertShown
     found = find_alert(parts, account, alert_id)
     (shown,) = shown_alerts(parts, [found])
     transitions = parts.alerts.transitions(account=account, alert_id=alert_id, limit=1000)
-    return {"alert": shown, "transitions": [_transition(one) for one in transitions]}
+    return {"alert": shown, "transitions": [shown_transition(one) for one in transitions]}
 
 
 class Ack(BaseModel):
@@ -143,7 +92,8 @@ def find_alert(parts: Services, account: str, alert_id: str) -> Alert:
     return found[0]
 
 
-def _transition(transition: Transition) -> responses.AlertTransition:
+def shown_transition(transition: Transition) -> responses.AlertTransition:
+    """The transition for clients."""
     data = transition.entry["event"]["data"]
     note = transition.note or {}
     until = note.get("until_ns")
