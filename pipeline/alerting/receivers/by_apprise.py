@@ -1,7 +1,7 @@
 """Receivers that the library `apprise` reaches: e-mail, Slack, Teams, Telegram, PagerDuty, ntfy and a hundred more.
 
-apprise opens its connections itself. So the check of addresses is made before, by name: what an own server's name
-resolves to at that moment. It is less than that of webhooks, whose connections go to the address that was checked.
+apprise opens its connections itself, and follows redirects. So its sockets are watched (`public_sockets`). What the
+name of an own server resolves to is looked at before, too: that is told at the start, and more clearly.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from pipeline.alerting.archive.delivery import Delivery
 from pipeline.alerting.receivers.addresses import is_public
 from pipeline.alerting.receivers.notifier import Request
 from pipeline.alerting.receivers.payload import payload_of
+from pipeline.alerting.receivers.public_sockets import public_sockets
 from pipeline.alerting.receivers.retry_policy import Accepted, Attempt
 from pipeline.alerting.routing.entry import status_of
 from pipeline.base.errors import ConfigError
@@ -97,10 +99,15 @@ class AppriseNotifier:
         logger.addHandler(said)
         try:
             form = "html" if content_type.startswith("text/html") else "text"
-            is_accepted = plugin.notify(body=body, title=title, notify_type=kind, body_format=form)
+            with nullcontext() if self._apprise.allow_private else public_sockets() as refused:
+                is_accepted = plugin.notify(body=body, title=title, notify_type=kind, body_format=form)
         finally:
             logger.removeHandler(said)
-        return None if is_accepted else said.text or "it was not accepted"
+        if is_accepted:
+            return None
+        if refused:
+            return f"it leads to {refused[0]}, which is not public: it needs `allow_private: true`"
+        return said.text or "it was not accepted"
 
 
 class _Said(logging.Handler):

@@ -13,7 +13,7 @@ from loopback_endpoint import answer, endpoint
 from one_delivery import STREAM, delivered
 
 from pipeline.alerting.archive.alerts import AlertArchive
-from pipeline.alerting.receivers import AlertsPartition
+from pipeline.alerting.receivers import AlertsPartition, by_apprise, public_sockets
 from pipeline.base.errors import ConfigError
 from pipeline.config import Config
 from tests.support.mosquitto import free_port
@@ -75,6 +75,22 @@ async def test_apprise_is_not_asked_to_connect_to_a_private_host_without_leave(t
 
     assert ntfy.posted == []
     assert found["a"].error == "its host has an address that is not public: it needs `allow_private: true`"
+
+
+async def test_apprise_does_not_follow_a_redirect_to_a_private_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (by_apprise, public_sockets):
+        monkeypatch.setattr(module, "is_public", lambda address: address == "127.0.0.1")
+    async with endpoint() as inside:
+        there = f"location: http://127.0.0.2:{inside.port}/\r\n"
+        async with endpoint(answer(307, there)) as ntfy:
+            url = f"ntfy://127.0.0.1:{ntfy.port}/topic"
+            async with delivered(tmp_path, {"name": "a", "apprise": {"url": url}}) as found:
+                assert len(ntfy.posted) == 1
+
+    assert inside.posted == []
+    assert found["a"].error == "it leads to 127.0.0.2, which is not public: it needs `allow_private: true`"
 
 
 def test_an_address_that_apprise_does_not_know_is_refused_at_the_start(tmp_path: Path) -> None:
