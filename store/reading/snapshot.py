@@ -128,10 +128,12 @@ class Snapshot(AccountTables):
         )
         return None if found is None else self._rendering.register("sums", found)
 
-    def counted(self, table: TableId, *, time_from_ns: int | None, time_to_ns: int | None) -> str | None:
+    def counted(
+        self, table: TableId, *, time_from_ns: int | None, time_to_ns: int | None, times: Collection[str]
+    ) -> str | None:
         """The text for partial aggregates `COUNTS` of these rows; None if many would have to be read.
 
-        See `store.reading.statistics`; raises what `source` raises.
+        `times`: which of FIRST and LAST are asked for. See `store.reading.statistics`; raises what `source` raises.
         """
         if not self.is_alone():
             return None
@@ -139,7 +141,7 @@ class Snapshot(AccountTables):
 
         def text_of(view: TableView) -> str | None:
             found = counted(view, selection)
-            return None if found.most_read > MOST_READ else together(found.texts(self._rendering))
+            return None if found.most_read > MOST_READ else together(found.texts(self._rendering, times))
 
         return self._text(table, selection, (), text_of)
 

@@ -11,7 +11,7 @@ not read yet is read, too: it may be damaged.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -54,22 +54,22 @@ class Counted:
         ]
         return sum(file.rows for file in files) + sum(chunk.row_count for chunk in chunks)
 
-    def texts(self, rendering: Rendering) -> list[str]:
-        """Queries for the partial aggregates `COUNTS` of files, and of other rows."""
+    def texts(self, rendering: Rendering, times: Collection[str] = (FIRST, LAST)) -> list[str]:
+        """Queries for the partial aggregates `COUNTS` of files, and of other rows; of files only these `times`."""
         parts = [partials_text(COUNTS, self.others.schema, rendering.text(self.others, self.selection))]
         if self.files:
             first_ns = min(file.from_ns for file in self.files)
             last_ns = max(file.to_ns for file in self.files) + 1
-            first = self._time(rendering, "min", Selection(first_ns, first_ns + _MICROSECOND_NS))
-            last = self._time(rendering, "max", Selection(last_ns - _MICROSECOND_NS, last_ns))
-            parts.append(
-                f'SELECT 0::BIGINT AS "{layout.TIME_NS}", {self.rows}::BIGINT AS {ROWS}, '
-                f"{first} AS {FIRST}, {last} AS {LAST}"
-            )
+            ends = {
+                FIRST: ("min", Selection(first_ns, first_ns + _MICROSECOND_NS)),
+                LAST: ("max", Selection(last_ns - _MICROSECOND_NS, last_ns)),
+            }
+            read = [f"{self._time(rendering, *ends[name])} AS {name}" for name in times]
+            parts.append(f"SELECT {', '.join([f'{self.rows}::BIGINT AS {ROWS}', *read])}")
         return parts
 
     def _time(self, rendering: Rendering, function: str, within: Selection) -> str:
-        """The first or last time of the files, which is within a microsecond. DuckDB reads it only if it is used."""
+        """The first or last time of the files, which is within a microsecond."""
         able = tuple(file for file in self.files if file.to_ns >= within.from_ns and file.from_ns < within.to_ns)
         version = replace(self.others.version, files=able)
         view = replace(self.others, memory=(), tails=(), version=version)

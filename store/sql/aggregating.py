@@ -45,8 +45,10 @@ class Summarised(Protocol):
         """The name of a table with partial aggregates of these rows; None if there is none."""
         ...
 
-    def counted(self, table: TableId, *, time_from_ns: int | None, time_to_ns: int | None) -> str | None:
-        """The text for the number, first and last time of these rows; None if many would have to be read."""
+    def counted(
+        self, table: TableId, *, time_from_ns: int | None, time_to_ns: int | None, times: Collection[str]
+    ) -> str | None:
+        """The text for the number and such times of these rows; None if many would have to be read."""
         ...
 
     def execute(self, sql: str) -> pa.Table:
@@ -106,7 +108,12 @@ def bound_to_summaries(binder: Binder, tables: Summarised, statement: exp.Expr) 
         return None
     reads = planned.reads
     if planned.partials == COUNTS and not reads.dimensions:
-        text = tables.counted(planned.over.schema.table, time_from_ns=reads.time_from_ns, time_to_ns=reads.time_to_ns)
+        text = tables.counted(
+            planned.over.schema.table,
+            time_from_ns=reads.time_from_ns,
+            time_to_ns=reads.time_to_ns,
+            times=planned.over.times,
+        )
     else:
         text = _rolled_up(planned, tables)
     return None if text is None else planned.bound(text)
@@ -119,7 +126,7 @@ def _rolled_up(planned: _Planned, tables: Summarised) -> str | None:
     if (
         grain_ns is None
         or not over.measures
-        or over.has_times
+        or over.times
         or any(measure.type is not MeasureType.DOUBLE for measure in over.measures)
         or reads.measure_names is not None
         or MEASURE_NAME_COLUMN in over.by

@@ -45,7 +45,7 @@ class OverPartials:
     by         the dimensions, zone and measure name that make groups, in the order of their columns
     measures   in the order of their columns
     widths_ns  of bins of time
-    has_times  whether it asks for the first or last time
+    times      which of the first and the last time it asks for
     """
 
     statement: exp.Select
@@ -53,7 +53,7 @@ class OverPartials:
     by: tuple[Column, ...]
     measures: tuple[Column, ...]
     widths_ns: frozenset[int]
-    has_times: bool
+    times: tuple[str, ...]
 
     @property
     def grain_ns(self) -> int | None:
@@ -96,7 +96,7 @@ def over_partials(statement: exp.Select, schema: TableSchema) -> OverPartials | 
         tuple(rewriting.known[name] for name in rewriting.by),
         tuple(rewriting.measures.values()),
         frozenset(rewriting.widths_ns),
-        rewriting.has_times,
+        tuple(sorted(rewriting.times)),
     )
 
 
@@ -106,14 +106,14 @@ class _Rewriting:
     by: dict[str, None] = field(default_factory=dict)
     measures: dict[str, Column] = field(default_factory=dict)
     widths_ns: set[int] = field(default_factory=set)  # of bins
-    has_times: bool = False
+    times: set[str] = field(default_factory=set)
     _aliases: frozenset[str] = frozenset()
 
     def columns(self) -> list[Column]:
         """The columns of the partial aggregates, besides the start of the slot."""
         made = [replace(self.known[name], physical=f"{GROUP}{place}") for place, name in enumerate(self.by)]
         made += [_made(ROWS, MeasureType.BIGINT)]
-        made += [_made(name, MeasureType.TIMESTAMP) for name in (FIRST, LAST) if self.has_times]
+        made += [_made(name, MeasureType.TIMESTAMP) for name in sorted(self.times)]
         for place, measure in enumerate(self.measures.values()):
             made += [_made(f"{COUNT}{place}", MeasureType.BIGINT), _made(f"{TOTAL}{place}", MeasureType.DOUBLE)]
             made += [_made(f"{part}{place}", measure.type) for part in (LEAST, GREATEST)]
@@ -195,13 +195,11 @@ class _Rewriting:
 
     def _time(self, name: str) -> exp.Expr:
         """The first or last time."""
-        self.has_times = True
-        match name:
-            case "min":
-                return _call("min", FIRST)
-            case "max":
-                return _call("max", LAST)
-        raise _Other
+        if name not in {"min", "max"}:
+            raise _Other
+        end = FIRST if name == "min" else LAST
+        self.times.add(end)
+        return _call(name, end)
 
     def _slots(self, node: exp.Expr, time: exp.Expr, width_ns: int) -> exp.Expr:
         """Bins of whole slots: the bin of a slot is that of all its rows."""
