@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from store.objects.location import S3Location
-from store.objects.new_files import new_file
+from store.objects.new_files import NewFile, new_file
 from store.reading.insights import Exported
 from store.sql import ResultColumn, ScalarType, type_body
 from store.sql.errors import NotSupported, QueryFailed, SyntaxInvalid, TypeMismatch
@@ -110,6 +110,7 @@ class _Writing:
         self._query_id = query_id
         self._files = PartitionFiles(self._made, unload.options.max_file_size_bytes)
         self._partitions: set[str] = set()
+        self._descriptions: list[NewFile] = []
 
     def write(self, batches: Iterator[pa.RecordBatch], columns: Sequence[ResultColumn]) -> Unloaded:
         """Write everything; `columns` are all of the query. Raises OSError, SqlError."""
@@ -124,7 +125,9 @@ class _Writing:
         return Unloaded(Exported(len(self._partitions), rows, size_bytes), metadata, manifest)
 
     def discard(self) -> None:
-        """Leave nothing of what was written."""
+        """Leave nothing of what was written, the manifest first."""
+        for new in reversed(self._descriptions):
+            new.discard()
         self._files.discard()
 
     def _add(self, rows: pa.Table, partitioned: Sequence[ResultColumn]) -> None:
@@ -146,12 +149,9 @@ class _Writing:
 
     def _put(self, path: str, content: Any) -> str:
         new = new_file(self._place, path)
-        try:
-            new.stream.write(msgspec.json.format(msgspec.json.encode(content)))
-            new.finish()
-        except BaseException:
-            new.discard()
-            raise
+        self._descriptions.append(new)
+        new.stream.write(msgspec.json.format(msgspec.json.encode(content)))
+        new.finish()
         return self._url + path
 
 

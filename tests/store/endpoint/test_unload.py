@@ -11,6 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 from timestream_service import NOW_NS, Service
 
+from store.objects.new_files import NewFile, new_file
+from store.unload import writer
 from store.unload.writer import PARTITIONS_MAX
 
 TABLE = {"DatabaseName": "db", "TableName": "t"}
@@ -290,3 +292,18 @@ def test_an_unload_is_prepared_without_writing(query: Any, exports: Path) -> Non
     assert [column["Name"] for column in answer["Columns"]] == ["rows", "metadataFile", "manifestFile"]
     assert answer["Parameters"] == [{"Name": "since", "Type": {"ScalarType": "TIMESTAMP"}}]
     assert not exports.exists()
+
+
+def test_an_unload_whose_manifest_cannot_be_written_leaves_nothing(
+    query: Any, exports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_manifest(location: Path, path: str) -> NewFile:
+        if path.endswith("_manifest.json"):
+            raise OSError("no space left")
+        return new_file(location, path)
+
+    monkeypatch.setattr(writer, "new_file", without_manifest)
+
+    with pytest.raises(ClientError, match="UNLOAD to s3://exports/a/b: no space left"):
+        unload(query, "SELECT 1 AS x")
+    assert [path for path in exports.rglob("*") if path.is_file()] == []
