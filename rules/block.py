@@ -27,7 +27,7 @@ from rules.saved_state import BlockState, RuleState, SavedJudge, keys_of
 from rules.silence_state import clock_of, restore_silences, saved_clock, saved_hearings, saved_rules
 from rules.silences import Silences
 from rules.snapshot import PackedKeys, encode_state, facts_of
-from rules.transition import ZONE_NAME, Status, Transition, alert_id, render_annotations
+from rules.transition import ZONE_NAME, Placeholders, Status, Transition, alert_id
 from rules.watch import Watch
 from store.record import RecordBatch, SeriesIndex, SeriesKey
 
@@ -203,7 +203,11 @@ class Block:
         """What is told of an event."""
         rule, table, subjects = watch.rule, self.index.table, watch.subjects
         key, zone = subjects.keys[event.subject], subjects.zones[event.subject]
-        dimensions, labels = dict(key.dimensions), rule.labels_at(event.level)
+        dimensions, bounds = dict(key.dimensions), {} if event.bound is None else dict((event.bound,))
+        alias = rule.condition.alias
+        facts = {**event.facts, alias: value} if alias and value is not None else event.facts
+        texts = Placeholders(rule, table, zone, dimensions, value, bounds, facts)
+        labels = texts.labels(rule.labels_at(event.level))
         about = key if event.bound is not None else absence_key(key)
         return Transition(
             id=alert_id(table, rule.name, about, rule.measure, event.onset_ns),
@@ -214,11 +218,11 @@ class Block:
             since_ns=event.onset_ns,
             time_ns=event.time_ns,
             value=value,
-            bounds={} if event.bound is None else dict((event.bound,)),
+            bounds=bounds,
             measure=rule.measure,
             dimensions=dimensions,
             labels=labels,
-            annotations=render_annotations(rule, labels, table, zone, dimensions, value),
+            annotations=texts.annotations(labels),
             reason=event.reason,
         )
 

@@ -19,7 +19,7 @@ from rules.reason import Reason
 from rules.rule import RuleSet, labels_at
 from rules.saved_state import BlockState, RuleFacts, RuleState
 from rules.template import Template, parse_template
-from rules.transition import ZONE_NAME, Status, Transition, alert_id, render_annotations
+from rules.transition import ZONE_NAME, Placeholders, Status, Transition, alert_id
 from store.record import SeriesIndex
 
 
@@ -74,12 +74,14 @@ def _ended(
         yield flood_alert(index.table, rule, labels, saved.flood, Status.RESOLVED, saved.flood.since_ns, reason)
     for place, onset_ns, level, bounds in _alerts(saved, len(facts.levels)):
         key, known = keys[place], index.find(keys[place])
-        dimensions, labels = dict(key.dimensions), labels_at(facts.labels, facts.levels[level])
+        dimensions = dict(key.dimensions)
         zone = dimensions.get(ZONE_NAME) if known is None else index.zones[known]
         value = None if values is None or math.isnan(values[place]) else float(values[place])
         alert = alert_id(index.table, facts.name, key if bounds else absence_key(key), facts.measure, onset_ns)
         if alert in suppressed:
             continue
+        texts = Placeholders(rule, index.table, zone, dimensions, value, bounds, {})
+        labels = texts.labels(labels_at(facts.labels, facts.levels[level]))
         yield Transition(
             id=alert,
             status=Status.RESOLVED,
@@ -93,7 +95,7 @@ def _ended(
             measure=facts.measure,
             dimensions=dimensions,
             labels=labels,
-            annotations=render_annotations(rule, labels, index.table, zone, dimensions, value),
+            annotations=texts.annotations(labels),
             reason=reason,
         )
 

@@ -20,7 +20,7 @@ from rules.most_alerts import MostAlerts
 from rules.reason import Reason
 from rules.rule import Rule
 from rules.saved_state import FloodState, RuleState
-from rules.transition import Described, Status, Transition, alert_id
+from rules.transition import Described, Placeholders, Status, Transition, alert_id
 from store.record import SeriesKey, TableId
 
 KEY = SeriesKey((), "flooding")
@@ -171,7 +171,7 @@ def flood_alert(
         bounds={"max": 0},
         measure=rule.measure,
         dimensions={},
-        labels=labels,
+        labels=Placeholders(rule, table, None, {}, saved.count, {}, {}).labels(labels),
         annotations={"summary": told},
         reason=reason,
     )

@@ -8,13 +8,14 @@ a small integer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 
 from rules.arrays import Bools, Float64s, Indices
 from rules.listening import ListeningClock
 from rules.samples import Rows, Samples
 from rules.selection import Selection
+from rules.transition import Facts
 from store.record import Int64s, RecordBatch, SeriesIndex
 
 
@@ -49,6 +50,7 @@ class Judged:
     judged     how many have a value, if this is counted
     too_wide   how many have none, because the gap before them was too long
     undefined  how many have none, because what is computed is not a number there
+    facts      by subject and time, what else is known of its value, for annotations
     """
 
     row: Indices
@@ -61,6 +63,7 @@ class Judged:
     judged: int = 0
     too_wide: int = 0
     undefined: int = 0
+    facts: Mapping[tuple[int, int], Facts] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.row)

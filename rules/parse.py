@@ -33,11 +33,12 @@ from rules.most_alerts import MOST_ALERTS
 from rules.no_data import NO_DATA
 from rules.rule import Rule
 from rules.selection import Pattern, Wanted, Where
-from rules.template import Template, parse_template
+from rules.template import NUMBERS, Placeholder, Template, parse_template, without_number
 from store.values.durations import duration_ns, format_duration
 from store.values.yaml_text import MappingNode, Node, ScalarNode, SequenceNode
 
 _LONGEST_NAME = 128
+_CHANGING = {"value", *(number for kind in KINDS.values() for number in kind.numbers)}
 LONGEST_LATENESS = timedelta(minutes=10)
 """Rows wait in memory, and in every snapshot."""
 
@@ -110,6 +111,7 @@ def _rule(node: Node, group: str, table: str, alerts: set[str], problems: Proble
     condition: Condition | None = kind.make(chosen)
     if condition is None:
         return None
+    _check_formats(section, kind)
     levels = levels_of(section, chosen) if kind.has_limits else (implied_level(section, condition.bounds),)
     if not section.is_whole:
         return None
@@ -120,6 +122,16 @@ def _rule(node: Node, group: str, table: str, alerts: set[str], problems: Proble
         max_alerts=section.get("max_alerts"),
         lateness_ns=section.get("lateness", 0),
     )
+
+
+def _check_formats(section: Section, kind: Kind) -> None:
+    """Only numbers may have a format, and each kind has its own."""
+    numbers = (*NUMBERS, *kind.numbers)
+    for name, template in section.get("annotations", {}).items():
+        wrong = without_number(template, numbers)
+        if wrong is not None:
+            told = f"of `{kind.name}` only {', '.join(f'{{{number}}}' for number in numbers)} take a format"
+            section.problem(f"`{name}` in `annotations` of {section.what} has {{{wrong}}}; {told}", at="annotations")
 
 
 def _kind(section: Section) -> tuple[Kind | None, Section | None]:
@@ -184,7 +196,13 @@ def _text_nodes(node: Node, what: str, problems: Problems) -> list[tuple[str, st
 
 
 def _read_labels(node: Node, what: str, problems: Problems) -> dict[str, str]:
-    return {name: text for name, text, _ in _text_nodes(node, what, problems)}
+    templates = _read_annotations(node, what, problems)
+    for name, template in templates.items():
+        changing = {part.name for part in template.parts if isinstance(part, Placeholder)} & _CHANGING
+        if changing:
+            told = "labels stay the same while an alert fires; annotations may have it"
+            problems.add(node, f"`{name}` in {what} has {{{min(changing)}}}; {told}")
+    return {name: str(template) for name, template in templates.items()}
 
 
 def _read_annotations(node: Node, what: str, problems: Problems) -> dict[str, Template]:

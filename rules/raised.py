@@ -21,6 +21,7 @@ from rules.arrays import Indices, packed, unpacked
 from rules.phases import Change, Phase
 from rules.reason import Reason
 from rules.saved_state import AlertState
+from rules.transition import Facts
 
 
 class Turn(enum.Enum):
@@ -51,6 +52,7 @@ class Event:
     level, bound  those that it has from now on, or had last; `bound` is None for an alert of absence (`rules.no_data`)
     value         NaN if no value caused it
     reason        why it turned without a value
+    facts         what else is known of the value
     """
 
     row: int
@@ -62,6 +64,7 @@ class Event:
     bound: tuple[str, float] | None
     value: float
     reason: Reason | None = None
+    facts: Facts = field(default_factory=dict)
 
 
 class RaisedAlerts:

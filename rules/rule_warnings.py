@@ -11,10 +11,13 @@ from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+from rules.kinds import KINDS
 from rules.kinds.rate_of_change import LONGEST_GAP
+from rules.level import SEVERITY
 from rules.rule import Rule
 from rules.selection import ACCOUNT, Pattern
-from rules.transition import ZONE_NAME
+from rules.template import Placeholder, parse_template
+from rules.transition import ALL_NAMES, ZONE_NAME
 from store.record import MeasureType, TableId
 from store.values.nearest import nearest
 
@@ -30,6 +33,7 @@ class Kind(enum.StrEnum):
     MEASURE = "measure"
     TYPE = "type"
     WHERE = "where"
+    TEMPLATE = "template"
     PER = "per"
     FOR = "for"
 
@@ -101,7 +105,10 @@ def table_warnings(rule: Rule, tables: Collection[str]) -> list[RuleWarning]:
 
 def warnings_of(rule: Rule, seen: Seen, work: Work = Work()) -> list[RuleWarning]:  # frozen
     """All other warnings."""
-    found = (*_about_measures(rule, seen, work), *_about_where(rule, seen), *_about_work(work))
+    found = (
+        *(*_about_measures(rule, seen, work), *_about_where(rule, seen)),
+        *(*_about_templates(rule, seen), *_about_work(work)),
+    )
     return [RuleWarning(kind, seen.table, text) for kind, text in found]
 
 
@@ -143,6 +150,18 @@ def _about_where(rule: Rule, seen: Seen) -> Iterator[tuple[Kind, str]]:
         if values is not None and missing:
             instead = _instead(missing[0], values, "it has", "it has")
             yield Kind.WHERE, f"where: {name} has never been {' or '.join(missing)} in {seen.table}; {instead}"
+
+
+def _about_templates(rule: Rule, seen: Seen) -> Iterator[tuple[Kind, str]]:
+    kind = KINDS[str(rule.condition.facts[0])]
+    of_kind = (*ALL_NAMES, *kind.numbers, *kind.names)
+    known = {*of_kind, *rule.labels, SEVERITY, *seen.values}
+    labels = {name: parse_template(text) for name, text in rule.labels.items()}
+    for name, template in (*labels.items(), *rule.annotations.items()):
+        for part in template.parts:
+            if isinstance(part, Placeholder) and part.name not in known:
+                instead = _instead(part.name, known, "there is", "there are")
+                yield Kind.TEMPLATE, f"{name}: {{{part.name}}} is nothing in {seen.table}; {instead}"
 
 
 def _about_work(work: Work) -> Iterator[tuple[Kind, str]]:

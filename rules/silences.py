@@ -16,7 +16,7 @@ from rules.listening import GONE_NS, ListeningClock
 from rules.reason import Reason
 from rules.rule import Rule
 from rules.silence import Silence, SilenceWatch
-from rules.transition import ZONE_NAME, Status, Transition, alert_id, render_annotations
+from rules.transition import ZONE_NAME, Placeholders, Status, Transition, alert_id
 from store.record import RecordBatch, SeriesIndex, SeriesKey
 from store.values.times import NS
 
@@ -113,7 +113,10 @@ class Silences:
         value = max(0, silence.time_ns - silence.since_ns) / NS
         if silence.is_final:
             reason = reason or Reason.SILENCE_FINAL
-        sizes = {"silent": str(silence.silent), "sensors": str(silence.sensors)}
+        sizes = {"silent": silence.silent, "sensors": silence.sensors}
+        bounds = {"max": silence.limit_ns / NS}
+        texts = Placeholders(rule, table, silence.zone, dimensions, value, bounds, sizes)
+        labels = texts.labels(rule.labels)
         return Transition(
             id=alert_id(table, rule.name, subject, rule.measure, silence.since_ns),
             status=Status.RESOLVED if silence.is_over else Status.FIRING,
@@ -123,11 +126,11 @@ class Silences:
             since_ns=silence.since_ns,
             time_ns=silence.time_ns,
             value=value,
-            bounds={"max": silence.limit_ns / NS},
+            bounds=bounds,
             measure=rule.measure,
             dimensions=dimensions,
-            labels=rule.labels,
-            annotations=render_annotations(rule, rule.labels, table, silence.zone, {**sizes, **dimensions}, value),
+            labels=labels,
+            annotations=texts.annotations(labels),
             reason=reason,
         )
 

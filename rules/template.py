@@ -2,19 +2,20 @@
 
 A placeholder is any name in braces; `{{` and `}}` are braces. `rules.transition` knows the names of an alert. An
 unknown name is rendered as nothing: a dimension may be absent from one series and present in the next, so this cannot
-be an error. `{value}` may have a precision, `:.1f`, `:.3g` or `:.2e`.
+be an error. Numbers, as `{value}`, may have a precision, `:.1f`, `:.3g` or `:.2e`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from store.values.templates import Place, parse
 
 _PRECISION = re.compile(r"\.[0-9]{1,2}[efg]")
-_NUMBER = "value"
+NUMBERS = ("value", "bound")
+"""The numbers that alerts of every kind have."""
 _PLAIN_PRECISION = ".10g"  # hides the last binary digits (2.0000000000000004) and keeps those of a sensor
 
 
@@ -52,14 +53,19 @@ def parse_template(text: str) -> Template:
     return Template(tuple(part if isinstance(part, str) else _placeholder(part) for part in parse(text)))
 
 
+def without_number(template: Template, numbers: Collection[str]) -> Placeholder | None:
+    """The first placeholder that has a precision, and is none of these numbers."""
+    placeholders = (part for part in template.parts if isinstance(part, Placeholder))
+    return next((part for part in placeholders if part.precision and part.name not in numbers), None)
+
+
 def _placeholder(place: Place) -> Placeholder:
     name, colon, precision = (part.strip() for part in place.name.partition(":"))
     if not name:
         raise ValueError(f"has an empty placeholder at column {place.column}")
-    if colon and not (name == _NUMBER and _PRECISION.fullmatch(precision)):
+    if colon and not _PRECISION.fullmatch(precision):
         raise ValueError(
-            f"has the placeholder {{{place.name}}} at column {place.column}; "
-            "only {value} takes a format, as in {value:.1f}"
+            f"has the placeholder {{{place.name}}} at column {place.column}; a format is as in {{value:.1f}}"
         )
     return Placeholder(name, precision)
 

@@ -10,12 +10,12 @@ import enum
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
 from rules.reason import Reason
-from rules.template import Template
+from rules.template import Template, parse_template
 from store.record import SeriesKey, TableId
 from store.values.times import rfc3339
 
@@ -93,31 +93,63 @@ ZONE_NAME = "zone_name"
 """The dimension of an alert that is about a zone, as the column is named."""
 
 
-def render_annotations(
-    rule: Described,
-    labels: Mapping[str, str],
-    table: TableId,
-    zone: str | None,
-    dimensions: Mapping[str, str],
-    value: float | None,
-) -> dict[str, str]:
-    """The annotations of `rule`, with placeholders replaced.
+ALL_NAMES = ("value", "bound", "measure", "zone_name", "zone", "account", "table", "rule")
+"""The placeholders that alerts of every kind have."""
 
-    A placeholder means the first of these that exists: `value`, `measure`, `zone_name`, `account`, `table`, `rule`; a
-    dimension; a label; the zone's name for `zone`; nothing.
+Facts: TypeAlias = Mapping[str, str | float]
+"""What a kind of rule knows of a value besides: placeholders of its alerts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placeholders:
+    """What the placeholders of an alert mean, in labels and annotations.
+
+    The first of these that exists: `value`, `measure`, `zone_name`, `account`, `table`, `rule`; a dimension; a label of
+    the rule; a fact; the zone's name for `zone`; nothing.
     """
-    names: dict[str, str | float] = {
-        "zone": zone or "",
-        **labels,
-        **dimensions,
-        "value": "" if value is None else value,
-        "measure": rule.measure,
-        "zone_name": zone or "",
-        "account": table.account,
-        "table": f"{table.database}.{table.table}",
-        "rule": rule.name,
-    }
-    return {name: template.render(names) for name, template in rule.annotations.items()}
+
+    rule: Described
+    table: TableId
+    zone: str | None
+    dimensions: Mapping[str, str]
+    value: float | None
+    bounds: Mapping[str, float]
+    facts: Facts
+
+    def labels(self, labels: Mapping[str, str]) -> dict[str, str]:
+        """These labels, filled in; they do not name a value, so they stay the same while the alert fires."""
+        if not any("{" in text or "}" in text for text in labels.values()):
+            return dict(labels)
+        names = self._names({})
+        return {name: _filled(text, names) for name, text in labels.items()}
+
+    def annotations(self, labels: Mapping[str, str]) -> dict[str, str]:
+        """The annotations of the rule, filled in; `labels` are those of the alert."""
+        names = self._names(labels)
+        return {name: template.render(names) for name, template in self.rule.annotations.items()}
+
+    def _names(self, labels: Mapping[str, str]) -> dict[str, str | float]:
+        return {
+            "zone": self.zone or "",
+            "bound": next(iter(self.bounds.values()), ""),
+            **self.facts,
+            **labels,
+            **self.dimensions,
+            "value": "" if self.value is None else self.value,
+            "measure": self.rule.measure,
+            "zone_name": self.zone or "",
+            "account": self.table.account,
+            "table": f"{self.table.database}.{self.table.table}",
+            "rule": self.rule.name,
+        }
+
+
+def _filled(text: str, names: Mapping[str, str | float]) -> str:
+    """The label; as it is if it is none of today, but saved when labels had no placeholders."""
+    try:
+        return parse_template(text).render(names)
+    except ValueError:
+        return text
 
 
 def to_event(transition: Transition) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -132,7 +133,10 @@ class Watch:
         self._undefined += judged.undefined
         self._grow_levels()
         changes = [level.evaluate(judged) for level in self.levels]
-        return self.raised.follow(changes) if any(changes) else []
+        events = self.raised.follow(changes) if any(changes) else []
+        if not judged.facts:
+            return events
+        return [replace(event, facts=judged.facts.get((event.subject, event.time_ns), {})) for event in events]
 
     def _grow_levels(self) -> None:
         size = len(self.judge.subjects)

@@ -19,6 +19,7 @@ from store.record import SeriesIndex, TableId, dimension_values
 log = logging.getLogger(__name__)
 
 MOST_VALUES = 1000  # of a dimension, kept for comparison
+_OF_SERIES = (Kind.WHERE, Kind.TEMPLATE)  # what depends on the dimensions of all series
 KEYS_A_LOOK = 5000  # of a table; limits the time in the event loop
 
 
@@ -103,7 +104,7 @@ class RuleBook:
             if mine and RuleSet((rule,)).of(table):
                 found += warnings_of(rule, seen, work.get(table, Work()))
         # other workers may have seen what this one has not
-        return [warning for warning in found if self._owned.are_all or warning.kind is not Kind.WHERE]
+        return [warning for warning in found if self._owned.are_all or warning.kind not in _OF_SERIES]
 
     def standing(self, rule: Rule, account: str) -> Standing:
         """How many of its signals are pending and firing in an account."""

@@ -70,6 +70,11 @@ class Composite:
         return False
 
     @property
+    def alias(self) -> str:
+        """None."""
+        return ""
+
+    @property
     def together(self) -> tuple[str, ...] | None:
         """None."""
         return None
@@ -83,8 +88,8 @@ class Composite:
         return CompositeJudge(self, index)
 
 
-_Value = tuple[int, int, int, float]
-"""Row, subject, time and value."""
+_Value = tuple[int, int, int, float, str]
+"""Row, subject, time, value, and the rules that fire."""
 
 
 class Turned(NamedTuple):
@@ -166,7 +171,12 @@ class CompositeJudge:
             self._due_ns.update(dict.fromkeys(self._take(turned, now), NEVER))
 
     def _values(self, row: int, subjects: Iterable[int], moment: Moment) -> list[_Value]:
-        return [(row, one, moment.arrival_ns, float(self._holds(one, moment.listened_ns))) for one in subjects]
+        found = []
+        for one in subjects:
+            fires = {name: self._fires(firing, one, moment.listened_ns) for name, firing in self._firing.items()}
+            told = ", ".join(name for name, is_firing in fires.items() if is_firing)
+            found.append((row, one, moment.arrival_ns, float(self._composite.of.of(fires)), told))
+        return found
 
     def _take(self, turned: Turned, moment: Moment) -> list[int]:
         """Note a turn; returns the subjects for which it may change something."""
@@ -212,11 +222,6 @@ class CompositeJudge:
         """Whether an alert with these dimensions is also about this subject."""
         key, zone = self.subjects.keys[subject], self.subjects.zones[subject]
         return pairs <= {*key.dimensions, (ZONE_NAME, zone or "")}
-
-    def _holds(self, subject: int, now_ns: int) -> bool:
-        return self._composite.of.of(
-            {name: self._fires(firing, subject, now_ns) for name, firing in self._firing.items()}
-        )
 
     def _fires(self, firing: Firing, subject: int, now_ns: int) -> bool:
         if firing.own.get(subject) or any(self._is_in(subject, pairs) for pairs in firing.wide):
@@ -267,10 +272,11 @@ _zones_decoder = msgspec.msgpack.Decoder(list[str | None])
 def _judged(found: Sequence[_Value]) -> Judged | None:
     if not found:
         return None
-    row, subject, time_ns, value = zip(*found, strict=True)
+    row, subject, time_ns, value, _ = zip(*found, strict=True)
     return Judged(
         *(np.array(row, np.intp), np.array(subject, np.intp), np.array(time_ns, np.int64), np.array(value), None),
         repeats=True,
+        facts={(one, at_ns): {"rules": told} for _, one, at_ns, _, told in found},
     )
 
 
@@ -292,5 +298,6 @@ KIND = Kind(
     ),
     _make,
     measure="composite",
+    names=("rules",),
     without=("clear", "no_data", "lateness", "where"),
 )

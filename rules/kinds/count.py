@@ -54,6 +54,11 @@ class Count(OnMeasure):
         """The group."""
         return self.by
 
+    @property
+    def alias(self) -> str:
+        """Count."""
+        return "count"
+
     def build(self, measure: str, index: SeriesIndex) -> Judge:
         """A judge that keeps the times of the events in the window of each group."""
         return CountJudge(measure, index, self)
@@ -202,4 +207,5 @@ KIND = Kind(
     ),
     lambda section: Count(section.get("over"), section.get("by", ()), section.get("of", UNBOUNDED)),
     has_limits=True,
+    numbers=("count",),
 )

@@ -31,6 +31,11 @@ class Condition(Protocol):
         ...
 
     @property
+    def alias(self) -> str:
+        """Another name of the value in annotations; empty: none."""
+        ...
+
+    @property
     def together(self) -> tuple[str, ...] | None:
         """The dimensions of what is judged together; None: each series is judged by itself."""
         ...
@@ -65,6 +70,11 @@ class OnMeasure:
         return False
 
     @property
+    def alias(self) -> str:
+        """None."""
+        return ""
+
+    @property
     def together(self) -> tuple[str, ...] | None:
         """None: each series is judged by itself."""
         return None
@@ -82,6 +92,8 @@ class Kind:
     keys        what stands under it
     make        the condition of these, or None after a problem was added
     measure     how its values are called in alerts, if the rule names no measure; empty: the rule has to
+    numbers     placeholders of its alerts that are numbers, besides those of all kinds
+    names       placeholders of its alerts that are texts
     without     keys of a rule that have no meaning for it
     has_limits  whether bounds and levels are written under it, too (`rules.level_keys`)
     """
@@ -93,3 +105,5 @@ class Kind:
     has_limits: bool = False
     measure: str = ""
     without: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()

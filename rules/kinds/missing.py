@@ -66,6 +66,11 @@ class Missing:
         return False
 
     @property
+    def alias(self) -> str:
+        """None."""
+        return ""
+
+    @property
     def together(self) -> tuple[str, ...] | None:
         """None."""
         return None
@@ -163,5 +168,6 @@ KIND = Kind(
     ),
     _make,
     measure=WHOLE,
+    numbers=("silent", "sensors"),
     without=("clear", "for", "clear_for", "keep_firing_for", "flapping", "no_data", "lateness"),
 )

@@ -19,7 +19,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from rules.arrays import Float64s, Indices, packed, unpacked
+from rules.arrays import Indices, packed, unpacked
 from rules.judging import Arrays, Ids, Inputs, Judge, Judged
 from rules.keys import NUMBER, SPAN, Key, Section
 from rules.kinds.kind import Kind, OnMeasure
@@ -88,11 +88,14 @@ class PeersJudge:
         parts = [part for window in closed if (part := self._judge(window)) is not None]
         if not parts:
             return None
-        row, subject, time_ns, value = (np.concatenate([part[place] for part in parts]) for place in range(4))
-        return Judged(row, subject, time_ns, value, None, repeats=len(np.unique(subject)) < len(subject))
+        facts = {key: value for part in parts for key, value in part.facts.items()}
+        row, subject, time_ns, value = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("row", "subject", "time_ns", "value")
+        )
+        return Judged(row, subject, time_ns, value, None, repeats=len(np.unique(subject)) < len(subject), facts=facts)
 
-    def _judge(self, window: Window) -> tuple[Indices, Indices, Indices, Float64s] | None:
-        """Rows, subjects, times and values of one window."""
+    def _judge(self, window: Window) -> Judged | None:
+        """The values of one window."""
         if len(window.series) < self._peers.at_least:
             return None
         means = window.total / window.count
@@ -111,11 +114,16 @@ class PeersJudge:
             subjects.append(zone)
             values.append(_in_units(median - before[1], spread))
         count = len(subjects)
-        return (
+        of_zone = {"median": median, "sensors": len(window.series)}
+        averages = zip(subjects, [*means.tolist(), median], strict=False)
+        return Judged(
             np.full(count, window.row, np.intp),
             np.array(subjects, np.intp),
             np.full(count, window.end_ns, np.int64),
             np.array(values),
+            None,
+            repeats=False,
+            facts={(subject, window.end_ns): {**of_zone, "average": average} for subject, average in averages},
         )
 
     def subjects_of(self, series: Indices) -> Sequence[Indices]:
@@ -171,4 +179,5 @@ KIND = Kind(
     ),
     _make,
     has_limits=True,
+    numbers=("average", "median", "sensors"),
 )

@@ -46,6 +46,11 @@ class RateOfChange(OnMeasure):
         over_ns = None if self.over is None else duration_ns(self.over)
         return "rate_of_change", duration_ns(self.per), over_ns, self.method, self.unit
 
+    @property
+    def alias(self) -> str:
+        """Rate."""
+        return "rate"
+
     def build(self, measure: str, index: SeriesIndex) -> Judge:
         """A judge without state if the previous sample is enough, which is known."""
         per_ns, in_percent = duration_ns(self.per), self.unit == "percent"
@@ -89,4 +94,5 @@ KIND = Kind(
     ),
     _make,
     has_limits=True,
+    numbers=("rate",),
 )

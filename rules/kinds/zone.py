@@ -99,6 +99,10 @@ class ZoneJudge:
             np.array([self._zone.value(window) for window in closed]),
             None,
             repeats=len(set(subjects)) < len(subjects),
+            facts={
+                (subject, window.end_ns): {"sensors": len(window.series)}
+                for subject, window in zip(subjects, closed, strict=True)
+            },
         )
 
     def subjects_of(self, series: Indices) -> Sequence[Indices]:
@@ -145,4 +149,5 @@ KIND = Kind(
     ),
     _make,
     has_limits=True,
+    numbers=("sensors",),
 )

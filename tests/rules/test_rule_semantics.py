@@ -6,7 +6,7 @@ import pytest
 from rule_feed import SECOND, START, TABLE, Feed, rules_of
 
 from rules.template import parse_template
-from rules.transition import render_annotations
+from rules.transition import Placeholders
 from store.record import MeasureType, TableId
 
 HOT = "alert: Hot, measure: temperature, range: {min: 5, max: 32}, clear: {min: 6, max: 30}"
@@ -245,9 +245,7 @@ def test_numbers_in_annotations_are_as_exact_as_they_mean(value: float, text: st
     assert parse_template("{value}").render({"value": value}) == text
 
 
-@pytest.mark.parametrize(
-    "template", ["{", "a}", "{}", "{ }", "{a{b}}", "{sensor:.1f}", "{value:>9}", "{value:.999999999f}"]
-)
+@pytest.mark.parametrize("template", ["{", "a}", "{}", "{ }", "{a{b}}", "{value:>9}", "{value:.999999999f}"])
 def test_a_template_with_bad_syntax_is_refused(template: str) -> None:
     with pytest.raises(ValueError, match="column"):
         parse_template(template)
@@ -257,9 +255,9 @@ def test_zone_in_a_template_is_the_dimension_and_else_the_zones_name() -> None:
     names = {"zone": "north", "sensor": "s-1"}
     rule = rules_of(HOT + ', annotations: {summary: "{zone} {zone_name}"}').rules[0]
 
-    with_dimension = render_annotations(rule, rule.labels, TABLE, "gh-7/north", names, 1.0)
-    label_too = render_annotations(rule, {"zone": "label"}, TABLE, "gh-7/north", names, 1.0)
-    without = render_annotations(rule, rule.labels, TABLE, "gh-7/north", {"sensor": "s-1"}, 1.0)
+    texts = Placeholders(rule, TABLE, "gh-7/north", names, 1.0, {}, {})
+    with_dimension, label_too = texts.annotations(rule.labels), texts.annotations({"zone": "label"})
+    without = Placeholders(rule, TABLE, "gh-7/north", {"sensor": "s-1"}, 1.0, {}, {}).annotations(rule.labels)
 
     assert label_too == with_dimension
     assert with_dimension == {"summary": "north gh-7/north"}
