@@ -113,6 +113,9 @@ altered_fields = Counter(
 records_applied = Counter("streamgauge_store_records_total", "Records applied to the store", ["outcome"])
 alerts = Counter("streamgauge_rules_alerts_total", "Alert transitions", ["status"])
 alerts_firing = Gauge("streamgauge_rules_firing_alerts", "Alerts firing now", multiprocess_mode="livemax")
+config_reloads = Counter(
+    "streamgauge_config_reloads_total", "Readings of the configuration by a running worker", ["outcome"]
+)
 rule_reloads = Counter("streamgauge_rules_reloads_total", "Readings of changed rule files", ["outcome"])
 rules_with_warnings = Gauge(
     "streamgauge_rules_with_warnings",

@@ -13,12 +13,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pipeline.alerting.receivers import AlertsPartition
-from pipeline.base.errors import LogFull
+from pipeline.base import metrics
+from pipeline.base.errors import ConfigError, LogFull
 from pipeline.config import Config
 from pipeline.log.generation import encode_generation
 from pipeline.stream.partitions.manager import PartitionManager
 from pipeline.stream.rule_book import RuleBook
 from pipeline.stream.rule_files import Reloaded, RuleFiles
+from rules import RuleFileError
 
 log = logging.getLogger(__name__)
 
@@ -59,10 +61,15 @@ class Reloading:
 
         Raises ConfigError, RuleFileError; then nothing has changed.
         """
-        config = await asyncio.to_thread(self._again)
-        await asyncio.to_thread(self._alerts.check, config)
-        is_new = await asyncio.to_thread(self._files.read_again, config)
+        try:
+            config = await asyncio.to_thread(self._again)
+            await asyncio.to_thread(self._alerts.check, config)
+            is_new = await asyncio.to_thread(self._files.read_again, config)
+        except (ConfigError, RuleFileError):
+            metrics.config_reloads.labels("refused").inc()
+            raise
         await self._alerts.replace(config)
+        metrics.config_reloads.labels("loaded").inc()
         if is_new:
             self._say()
         await self._put_in_force()

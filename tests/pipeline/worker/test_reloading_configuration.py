@@ -7,10 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.receivers.alerts_partition import AlertsPartition
-from pipeline.base.errors import LogFull
+from pipeline.base.errors import ConfigError, LogFull
 from pipeline.config import Config
 from pipeline.log.frame import decode_frame
 from pipeline.log.generation import generation_of
@@ -24,6 +25,7 @@ from rules import Engine, RuleFileError, RuleSet
 from store.objects.objects import open_objects
 from store.record import SeriesRegistry
 from store.state.partition_state import PartitionState
+from tests.support.alert_entries import entry, hearers
 
 RULES = """\
 groups:
@@ -43,6 +45,7 @@ class Bench:
         self.file = folder / "rules.yaml"
         self.write("First")
         self.config = Config.model_validate({"rules": [str(self.file)]})
+        self.wrong: ConfigError | None = None
         self.is_full = False
         self.appended: list[int] = []
         self.files = RuleFiles(self.config)
@@ -59,8 +62,19 @@ class Bench:
         self.book = RuleBook(self.files.rules, self.owned, lambda: {"farm.air"})
         self.archive = AlertArchive(folder / "alerts.sqlite")
         alerts = AlertsPartition(self.config, self.archive, "0123456789abcdef/alerts/0")
-        self.reloading = Reloading(self.files, lambda: self.config, self.manager, self.book, alerts)
+        self.alerts = alerts
+        self.reloading = Reloading(self.files, self.again, self.manager, self.book, alerts)
         self.reloading.append = self.append
+
+    def again(self) -> Config:
+        """Another reading of the configuration."""
+        if self.wrong is not None:
+            raise self.wrong
+        return self.config
+
+    def change(self, **sections: Any) -> None:
+        """Write other sections into the configuration."""
+        self.config = Config.model_validate({"rules": [str(self.file)], **sections})
 
     def write(self, alert: str) -> None:
         self.file.write_text(RULES.format(alert=alert))
@@ -136,6 +150,55 @@ async def test_rules_that_another_worker_puts_into_force_here_are_replaced_by_th
 
     assert foreign != own.id
     assert bench.appended == [0]
+
+
+HOOK = {"url": "http://127.0.0.1:9/", "allow_private": True}
+SILENCE = {"matchers": ["rule=g/First"], "by": "Ada", "why": "repair"}
+
+
+async def test_receivers_routes_and_silences_are_put_in_force_by_a_reload(bench: Bench) -> None:
+    bench.change(
+        receivers=[{"name": "a", "webhook": HOOK}, {"name": "b", "webhook": HOOK}],
+        routes=[{"receiver": "b"}],
+        silences=[SILENCE],
+    )
+
+    found = await bench.reloading.reload()
+
+    assert found.needs_restart == ()
+    assert hearers(bench.alerts.plan, entry()) == ["b"]
+    assert [silence.why for silence in bench.alerts.plan.silences] == ["repair"]
+
+
+@pytest.mark.parametrize("wrong", ["the configuration", "a receiver", "a rule file"])
+async def test_if_anything_is_wrong_rules_receivers_and_silences_stay_and_that_is_counted(
+    bench: Bench, wrong: str
+) -> None:
+    bench.change(receivers=[{"name": "a", "webhook": HOOK}], silences=[SILENCE])
+    await bench.reloading.reload()
+    plan, rules, refused = bench.alerts.plan, bench.in_force, counted("refused")
+    bench.change(receivers=[{"name": "b", "webhook": HOOK}])
+    bench.write("Second")
+    match wrong:
+        case "the configuration":
+            bench.wrong = ConfigError("streamgauge.yaml:3: routes.0.receiver: no receiver is called c")
+        case "a receiver":
+            untrusted = {"url": "https://hooks.example/", "ca": str(bench.file)}  # it has no certificates
+            bench.change(receivers=[{"name": "b", "webhook": untrusted}])
+        case _:
+            bench.file.write_text("groups: 7\n")
+
+    with pytest.raises((ConfigError, RuleFileError)):
+        await bench.reloading.reload()
+
+    assert bench.alerts.plan is plan
+    assert [receiver.name for receiver in bench.alerts.config.receivers] == ["a"]
+    assert bench.in_force == rules
+    assert counted("refused") == refused + 1
+
+
+def counted(outcome: str) -> float:
+    return REGISTRY.get_sample_value("streamgauge_config_reloads_total", {"outcome": outcome}) or 0
 
 
 async def test_settings_that_need_a_restart_are_named(bench: Bench) -> None:
