@@ -65,6 +65,7 @@ class Knobs:
     log_latencies_s: tuple[float, ...]
     constants: list[tuple[Any, str, Any]]
     ticks: bool = False
+    slow_reads_s: float = 0.0
 
     @property
     def has_restarts(self) -> bool:
@@ -73,8 +74,10 @@ class Knobs:
 
     @classmethod
     def of(cls, seed: int) -> Self:
-        """The choice of this seed. In every fifth world the gateway ticks."""
-        return replace(cls.drawn(random.Random(f"{seed} knobs")), ticks=seed % 5 == 4)
+        """The choice of this seed. In every fifth world the gateway ticks, in every third reading begins slowly."""
+        drawn = cls.drawn(random.Random(f"{seed} knobs"))
+        is_slow = "leave_out" in drawn.faults and seed % 3 == 2
+        return replace(drawn, ticks=seed % 5 == 4, slow_reads_s=0.3 if is_slow else 0.0)
 
     @classmethod
     def drawn(cls, rng: random.Random) -> Self:

@@ -123,13 +123,28 @@ class Log:
 
 
 class Source:
-    """What a stage reads: a topic, of which the assignment says from where; nothing before it."""
+    """What a stage reads: a topic, of which the assignment says from where; nothing before it.
 
-    def __init__(self, log: Log, topic: str, rng: random.Random, on_loss: Callable[[str], None]) -> None:
+    After an assignment a frame takes `slow_s`, for a while, as on a busy machine. `on_trimmed` is called with a
+    partition, where it is read, and where it begins, if that is later.
+    """
+
+    SLOW_FOR_S = 2.0
+
+    def __init__(
+        self,
+        log: Log,
+        topic: str,
+        rng: random.Random,
+        on_trimmed: Callable[[str, int, int, int], None],
+        slow_s: float = 0.0,
+    ) -> None:
         self._log = log
         self._topic = topic
         self._rng = rng
-        self._on_loss = on_loss
+        self._on_trimmed = on_trimmed
+        self._slow_s = slow_s
+        self._slow_until_s = 0.0
         self._at: dict[int, int] = {}
         self._news = asyncio.Event()
         log.tell(self._news)
@@ -137,11 +152,14 @@ class Source:
     def assign(self, starts: Mapping[int, int]) -> None:
         """Read on from these offsets, by partition; none: nothing is read."""
         self._at = dict(starts)
+        self._slow_until_s = self._log.loop.time() + self.SLOW_FOR_S
         self._news.set()
 
     async def events(self) -> AsyncIterator[Any]:
         """Events of Faust's form."""
         while True:
+            if self._slow_s and self._log.loop.time() < self._slow_until_s:
+                await asyncio.sleep(self._slow_s)
             event = self._next()
             if event is not None:
                 yield event
@@ -154,7 +172,8 @@ class Source:
         for number, offset in sorted(self._at.items()):
             partition = self._log.of(self._topic, number)
             if offset < partition.first:
-                self._on_loss(f"{self._topic}/{number} was trimmed to {partition.first}, and {offset} is needed")
+                del self._at[number]  # nothing of it is read before it is assigned again
+                self._on_trimmed(self._topic, number, offset, partition.first)
             elif offset < len(partition.history):
                 self._at[number] += 1
                 value = partition.history[offset]

@@ -84,6 +84,7 @@ class WorkerProcess(Process):
         self.taking_up: asyncio.Task[Any] | None = None
         self.leaving: asyncio.Task[Any] | None = None
         self._sources: dict[str, Source] = {}
+        self._trimmed_to: dict[tuple[str, int], int] = {}
         self._channels: tuple[Channel, ...] = ()
         self.manager: PartitionManager
         self._rng = world.rng(f"work of {name}")
@@ -106,7 +107,9 @@ class WorkerProcess(Process):
         )
         self._append = Appender(world.log)
         self._sources = {
-            topic: Source(world.log, topic, world.rng(f"{topic} to {self.name}"), world.broken)
+            topic: Source(
+                world.log, topic, world.rng(f"{topic} to {self.name}"), self._on_trimmed, world.knobs.slow_reads_s
+            )
             for topic in (READINGS, ALERTS, DEAD_LETTERS)
         }
         self._start_stages()
@@ -217,6 +220,15 @@ class WorkerProcess(Process):
             self.world.loop.call_soon(lambda: self.spawn(self.again()))
         else:
             self.world.group.rebalance()
+
+    def _on_trimmed(self, topic: str, number: int, wanted: int, first: int) -> None:
+        """As `pipeline.log.faust.kafka`: another worker may have saved what is gone, so it is loaded again, once."""
+        self.world.note(f"{self.name} reads {topic}/{number} at {wanted}, and it was trimmed to {first}")
+        if self.world.is_alone or self._trimmed_to.get((topic, number)) == first:
+            self.world.broken(f"{topic}/{number} was trimmed to {first}, and {wanted} is needed")
+            return
+        self._trimmed_to[topic, number] = first
+        self.world.group.rebalance()
 
     def _start(self, topic: str, number: int, wanted: int | None) -> int:
         extent = self.admin.extent(topic, number)

@@ -4,6 +4,9 @@ Faust's own driver is not used: it continues from committed offsets, and one ful
 the embedded log, each partition is read by its own task. The tasks run only while messages flow, and only for
 partitions whose position the application has set: so nothing is read from another position, whatever Faust does in
 between.
+
+A former owner that was slow to give a partition up may save more of it, and then trim the log beyond what is read here.
+What is gone is in what it saved: the partition is loaded again. It is a loss only if that changes nothing.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ class KafkaConsumer(PartitionConsumer):
         self._taking_up: asyncio.Task[None] | None = None
         self._draining: asyncio.Future[None] | None = None
         self._partitions: dict[str, int] = {}
+        self._trimmed_to: dict[TP, int] = {}  # where a partition began when it had to be loaded again
         self._reader: KafkaReader
 
     async def on_start(self) -> None:
@@ -103,6 +107,9 @@ class KafkaConsumer(PartitionConsumer):
             await use.on_assigned(set(assigned))
             wanted = await asyncio.to_thread(lambda: {tp: use.start_offset(tp) for tp in sorted(assigned)})
             extents = await self._reader.extents({(tp.topic, tp.partition) for tp in assigned})
+            if [tp for tp in sorted(assigned) if self._is_trimmed(tp, wanted[tp], extents[tp.topic, tp.partition][0])]:
+                await self.rejoin()
+                return
             starts = {tp: self._start_in(tp, wanted[tp], *extents[tp.topic, tp.partition]) for tp in assigned}
             if await self._reader.seek({(tp.topic, tp.partition): offset for tp, offset in starts.items()}):
                 for tp, offset in starts.items():
@@ -110,6 +117,14 @@ class KafkaConsumer(PartitionConsumer):
                 self._adjust_pumps()
         except Exception as error:  # noqa: BLE001  # nobody awaits this task
             await self.crash(error)
+
+    def _is_trimmed(self, tp: TP, wanted: int | None, first: int) -> bool:
+        """Whether it was trimmed beyond `wanted` since it was loaded, so that it has to be loaded again."""
+        if wanted is None or wanted >= first or self._trimmed_to.get(tp) == first:
+            return False
+        self._trimmed_to[tp] = first
+        self.log.info("%s/%s was trimmed to %s, and read until %s: it is loaded again", *tp, first, wanted)
+        return True
 
     async def _end_taking_up(self) -> None:
         if self._taking_up is not None:
@@ -193,6 +208,9 @@ class KafkaConsumer(PartitionConsumer):
             )
         one = tp.topic, tp.partition
         first, _ = (await self._reader.extents({one}))[one]
+        if self._is_trimmed(tp, wanted, first):
+            await self.rejoin()
+            await asyncio.Future()  # until it is revoked, which ends this task
         if first > wanted:
             self._report_loss(tp, wanted, first)
             self._move(tp, first)

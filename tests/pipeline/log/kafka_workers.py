@@ -46,7 +46,7 @@ class Worker:
         self.partitions: set[int] = set()
         self.going_on = asyncio.Event()
         self.going_on.set()
-        use = LogUse(settings, self._start, self._assigned, self._revoked, name)
+        use = LogUse(settings, self.start, self._assigned, self._revoked, name)
         self.app: App = new_app(use, name=name)
 
         @self.app.agent(self.app.topic(READINGS), concurrency=1)
@@ -57,7 +57,8 @@ class Worker:
                 self.events.append((message.partition, message.offset, event.value))
                 self.positions[message.partition] = message.offset + 1
 
-    def _start(self, tp: TP) -> int | None:
+    def start(self, tp: TP) -> int | None:
+        """Where a partition is read from."""
         if tp.topic == READINGS:
             self.calls.append(("start", {tp.partition}))
         return self.positions.get(tp.partition) if tp.topic == READINGS else None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from faust.types import TP
 from kafka_workers import Worker, appending, running, until, worker_process
 
 from pipeline.base import metrics
@@ -17,6 +19,7 @@ from pipeline.base.errors import LogError
 from pipeline.log import open_admin
 from pipeline.log.faust.app import new_app
 from pipeline.log.faust.transport import LogUse
+from pipeline.log.kafka.reader import KafkaReader, Partitions
 from pipeline.log.log import Appender
 from pipeline.log.topics import ALERTS, READINGS
 from tests.support.kafka_broker import Broker, delete_topics
@@ -204,6 +207,49 @@ async def test_a_position_whose_messages_were_removed_is_reported_as_loss(
     assert [offset for _, offset, _ in worker.events] == [6, 7, 8, 9]
     assert lost._value.get() - before == 4
     assert "DATA LOSS: 4 messages of readings/0 were removed before they were processed: offsets 2 to 5" in caplog.text
+
+
+@pytest.mark.parametrize("call", ["start_offset", "extents"])
+async def test_what_a_former_owner_saved_before_it_trimmed_the_log_is_loaded_again(
+    kafka: Broker, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """It was slow to give the partition up: until that was loaded, or until it was read."""
+    settings = kafka.settings(partitions=1)
+    positions = {0: 2}
+    worker = Worker(settings, positions)
+    trimmed_by_another = threading.Lock()
+    async with appending(settings) as appender:
+        for number in range(10):
+            await appender.append(READINGS, b"%d" % number)
+        admin = await asyncio.to_thread(open_admin, settings)
+
+        def trim_once() -> None:
+            if trimmed_by_another.acquire(blocking=False):
+                admin.trim(READINGS, 6)
+                positions[0] = 6
+
+        def start_offset(tp: TP) -> int | None:
+            found = worker.start(tp)
+            trim_once()
+            return found
+
+        async def extents(reader: KafkaReader, partitions: Partitions) -> dict[tuple[str, int], tuple[int, int]]:
+            found = await extents_of(reader, partitions)
+            await asyncio.to_thread(trim_once)
+            return found
+
+        extents_of = KafkaReader.extents
+        if call == "extents":
+            monkeypatch.setattr(KafkaReader, "extents", extents)
+        else:
+            object.__setattr__(worker.app.log_use, "start_offset", start_offset)
+        async with running(worker.app):
+            await until(lambda: len(worker.events) == 4)
+        admin.close()
+
+    assert [offset for _, offset, _ in worker.events] == [6, 7, 8, 9]
+    assert "DATA LOSS" not in caplog.text
+    assert trimmed_by_another.locked()
 
 
 async def test_a_position_beyond_the_end_of_the_log_ends_the_application(kafka: Broker) -> None:
