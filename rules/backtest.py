@@ -1,26 +1,31 @@
 """Rules over history: rows in order of event time → the alerts that would have fired. Pure: tables in, alerts out.
 
 It is the engine of the stream. The log has the rows in the order of their arrival, history in that of their times, so
-rows that were late live are judged here; and there is no silence to notice, because history has no ticks.
+rows that were late live are judged here. History does not say when we listened, either: silence is noticed as if we
+always had.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rules.arrays import Float64s
+from rules.arrays import Float64s, Indices
 from rules.replay import Replay
 from rules.rule import RuleSet
 from rules.transition import Status, Transition
 from store.record import Int32s, Int64s, SeriesKey, TableId
+from store.values.times import NS
 
 ROWS = 100_000
 """Of a batch."""
+MOST_TICK_S = 30
+"""Between two ticks: from one to the next, a reading is believed to be so long after it (`rules.listening`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,8 @@ class Backtest:
         self._layout = layout
         self._replay = Replay(rules, table)
         self._ids: dict[tuple[str | None, ...], int] = {}
+        self._begins_ns: int | None = None
+        self._every_ns = _tick_ns(self._replay.shortest_span_ns)
 
     def feed(self, table: pa.Table) -> None:
         """Judge some more rows, none of which is earlier than those before."""
@@ -62,11 +69,29 @@ class Backtest:
         columns = {
             name: table[name].cast(pa.float64()).to_numpy() for name in layout.measures if is_number(table[name].type)
         }
-        for start in range(0, len(order), ROWS):
-            chosen = order[start : start + ROWS]
+        for chosen in self._batches(order, time_ns):
             values = {name: column[chosen] for name, column in columns.items()}
             self._note(self._replay.feed(series[chosen], time_ns[chosen], values))
         self.rows += len(order)
+
+    def end(self, at_ns: int | None) -> None:
+        """History ends: nothing more was heard until then. None: it ends with its last row."""
+        if at_ns is not None and self._begins_ns is not None:
+            self._note(self._replay.listen(at_ns, self._every_ns))
+
+    def _batches(self, order: Indices, time_ns: Int64s) -> Iterator[Indices]:
+        """The rows batch by batch, each after the ticks before it."""
+        if self._replay.shortest_span_ns is None or not len(order):
+            yield from (order[start : start + ROWS] for start in range(0, len(order), ROWS))
+            return
+        if self._begins_ns is None:
+            self._begins_ns = int(time_ns[order[0]])
+        tick = -(-(time_ns[order] - self._begins_ns) // self._every_ns)  # each row is at this one, or before it
+        cuts = [0, *(np.flatnonzero(np.diff(tick)) + 1).tolist(), len(order)]
+        for start, stop in pairwise(cuts):
+            upto_ns = self._begins_ns + max(int(tick[start]) - 1, 0) * self._every_ns
+            self._note(self._replay.listen(upto_ns, self._every_ns))
+            yield order[start:stop]
 
     def _series(self, table: pa.Table) -> Int32s:
         """The series of each row."""
@@ -96,7 +121,7 @@ class Backtest:
     def _id(self, dimensions: tuple[tuple[str, str], ...], zone: str | None, measure_name: str) -> int:
         return self._replay.series(SeriesKey(dimensions, measure_name), zone)
 
-    def _note(self, transitions: Sequence[Transition]) -> None:
+    def _note(self, transitions: Iterable[Transition]) -> None:
         for one in transitions:
             known = self.alerts.get(one.id)
             if known is None:
@@ -130,6 +155,12 @@ def split(from_ns: int, to_ns: int, step_ns: int) -> Iterator[tuple[int, int]]:
     """[from, to) in pieces, the last of which may be shorter."""
     for start in range(from_ns, to_ns, step_ns):
         yield start, min(start + step_ns, to_ns)
+
+
+def _tick_ns(shortest_span_ns: int | None) -> int:
+    """How far ticks are apart: the shortest span is met within a sixtieth, from second to second at most."""
+    seconds = (shortest_span_ns or 0) // (60 * NS)
+    return min(max(seconds, 1), MOST_TICK_S) * NS
 
 
 def is_number(kind: pa.DataType) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from operator import itemgetter
+from operator import attrgetter
 
 import msgspec
 import numpy as np
@@ -187,12 +187,12 @@ class Block:
 
     def _told(self, found: list[Placed], at_ns: Callable[[int], int], *, is_tick: bool = False) -> list[Transition]:
         """What is told of `found`, and of the rules that are composed of these; `at_ns` is when a row arrived."""
-        found.sort(key=itemgetter(0, 1))
+        found.sort(key=attrgetter("order"))
         for composition in self._compositions:
             events = composition.follow(found, at_ns, self.clock, is_tick=is_tick)
             if events:
                 found += map(self._placed, events)
-                found.sort(key=itemgetter(0, 1))
+                found.sort(key=attrgetter("order"))
         return self.floods.told(found, at_ns)
 
     def _placed(self, found: Found) -> Placed:

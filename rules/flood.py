@@ -38,6 +38,12 @@ class Placed(NamedTuple):
     transition: Transition
     is_new: bool = True
 
+    @property
+    def order(self) -> tuple[object, ...]:
+        """In which it is told, and counted: not that of the ids of series, which differ from process to process."""
+        one = self.transition
+        return self.row, self.place, one.time_ns, one.status is Status.FIRING, one.id
+
 
 class Flood:
     """The cap of one rule over one table. total: how many alerts were suppressed since the start."""

@@ -98,6 +98,7 @@ class Readings:
         self.known: npt.NDArray[np.int8] = np.empty(0, np.int8)
         self._time_ns = np.empty((measures, 0), np.int64)
         self._arrival_ns = np.empty((measures, 0), np.int64)
+        self._since_ns: dict[int, int] = {}  # of those with an alert
         self._next_ns = 0  # before this, nothing is due
 
     def grow(self, size: int) -> None:
@@ -126,13 +127,12 @@ class Readings:
         )
         found = []
         for row, place, subject, time_ns, arrival_ns in back:
-            since_ns, was_alerted = self.since_ns(subject), self.known[subject] == Known.ALERTED
-            self._time_ns[place, subject] = time_ns
+            self._time_ns[place, subject], self._arrival_ns[place, subject] = time_ns, arrival_ns
             if self._time_ns[:, subject].min() + self.no_data.after_ns > time_ns:
                 self.known[subject] = Known.COMING
-                if was_alerted:
+                since_ns = self._since_ns.pop(subject, None)
+                if since_ns is not None:
                     found.append(Absence(row, subject, arrival_ns, since_ns, is_over=True))
-            self._arrival_ns[place, subject] = arrival_ns
         return found
 
     def due(self, now_ns: int) -> list[int]:
@@ -147,13 +147,16 @@ class Readings:
         self._next_ns = min(now_ns + self.no_data.after_ns, int(deadline_ns[waiting].min(initial=1 << 62)))
         return [int(subject) for subject in due]
 
-    def since_ns(self, subject: int) -> int:
-        """The arrival of the last reading, of the measure that was heard longest ago."""
-        return int(self._arrival_ns[self._time_ns[:, subject].argmin(), subject])
+    def alert(self, subject: int) -> int:
+        """There is an alert of its absence; returns since when: the arrival of what was heard longest ago."""
+        since_ns = int(self._arrival_ns[self._time_ns[:, subject].argmin(), subject])
+        self.known[subject] = Known.ALERTED
+        self._since_ns[subject] = since_ns
+        return since_ns
 
     def alerted(self) -> list[int]:
         """The subjects with an alert."""
-        return [int(subject) for subject in np.flatnonzero(self.known == Known.ALERTED)]
+        return sorted(self._since_ns)
 
     def snapshot(self) -> Arrays:
         """Its saved form."""
@@ -165,7 +168,7 @@ class Readings:
             "time_ns": packed(self._time_ns[:, heard], np.int64),
             "arrival_ns": packed(self._arrival_ns[:, heard], np.int64),
             "alerted": packed(np.array(alerted, np.int64), np.uint32),
-            "since_ns": packed(np.array([self.since_ns(subject) for subject in alerted], np.int64), np.int64),
+            "since_ns": packed(np.array([self._since_ns[subject] for subject in alerted], np.int64), np.int64),
         }
 
     def restore(self, arrays: Arrays, ids: Indices) -> None:
@@ -175,6 +178,7 @@ class Readings:
         self.known[subject] = unpacked(arrays["known"], np.int8)
         self._time_ns[:, subject] = unpacked(arrays["time_ns"], np.int64).reshape(shape)
         self._arrival_ns[:, subject] = unpacked(arrays["arrival_ns"], np.int64).reshape(shape)
+        self._since_ns = {int(ids[place]): since_ns for place, since_ns in saved_absences(arrays)}
 
 
 def absence_key(subject: SeriesKey) -> SeriesKey:

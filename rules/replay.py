@@ -1,21 +1,28 @@
 """Feeds an engine with rows that are given as columns: of a unit test, or of history. The rows of one table, in order.
 
-It is the engine of the stream, and the rows get offsets as if they had come through the log.
+It is the engine of the stream, and the rows get offsets as if they had come through the log. Silence is noticed at
+ticks there: here one listener listens from the first row on, without a pause, and each row arrives at its own time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
 
 from rules.arrays import Float64s
 from rules.engine import Engine
+from rules.kinds.composite import Composite
+from rules.kinds.count import Count
+from rules.kinds.missing import Missing
+from rules.kinds.peers import Peers
+from rules.kinds.zone import Zone
 from rules.listening import Listened
-from rules.rule import RuleSet
+from rules.rule import Rule, RuleSet
 from rules.transition import Transition
 from store.record import Int32s, Int64s, MeasureType, RecordBatch, SeriesIndex, SeriesKey, SeriesRegistry, TableId
+from store.values.durations import duration_ns
 
 _STREAM = "replay"
 
@@ -29,6 +36,8 @@ class Replay:
         self._index: SeriesIndex = registry.of(table)
         self._offset = 0
         self._ticked_ns: int | None = None
+        self.shortest_span_ns = min((span for rule in rules.rules for span in _spans_of(rule)), default=None)
+        """After so long something may change without a reading; None: nothing ever does."""
 
     def series(self, key: SeriesKey, zone: str | None = None) -> int:
         """The id of a series."""
@@ -53,3 +62,29 @@ class Replay:
         found = self.engine.tick(_STREAM, self._offset - 1, Listened(_STREAM, since_ns, now_ns))
         self.engine.advance(_STREAM, self._offset - 1)
         return found
+
+    def listen(self, upto_ns: int, every_ns: int) -> Iterator[Transition]:
+        """The transitions because time goes on until then, at ticks that are so far apart; none if nobody asks."""
+        if self.shortest_span_ns is None or (self._ticked_ns is not None and upto_ns <= self._ticked_ns):
+            return
+        since_ns = upto_ns if self._ticked_ns is None else self._ticked_ns
+        for tick_ns in (*range(since_ns + every_ns, upto_ns, every_ns), upto_ns):
+            yield from self.tick(tick_ns)
+
+
+def _spans_of(rule: Rule) -> Iterator[int]:
+    """After how long something may change without a reading."""
+    match rule.condition:
+        case Missing() as missing:
+            yield missing.least_ns
+        case Zone() | Peers() | Count() as windowed:
+            yield duration_ns(windowed.over)
+        case Composite() as composite:
+            holds = (span for of in rule.levels for span in (of.hold.ns, of.clear_for.ns, of.keep_ns))
+            yield from filter(None, (duration_ns(composite.within), *holds))
+    if rule.lateness_ns:
+        yield rule.lateness_ns
+    if rule.no_data is not None:
+        yield rule.no_data.after_ns
+    if rule.max_alerts is not None:
+        yield rule.max_alerts.span_ns

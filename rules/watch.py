@@ -12,7 +12,7 @@ from rules.arrays import Indices
 from rules.judging import Inputs, Judged
 from rules.kinds.kind import Judging
 from rules.listening import GONE_NS, ListeningClock
-from rules.no_data import Absence, Heard, Known, Readings, Then
+from rules.no_data import Absence, Heard, Readings, Then
 from rules.phases import Phase, Phases
 from rules.raised import Event, RaisedAlerts, Turn
 from rules.reason import Reason
@@ -102,8 +102,7 @@ class Watch:
                 if event is not None:
                     yield event
             elif self.raised.get(subject) is None:
-                readings.known[subject] = Known.ALERTED
-                since_ns = readings.since_ns(subject)
+                since_ns = readings.alert(subject)
                 yield self._of_absence(Absence(-1, subject, clock.complete_ns, since_ns, is_over=False))
 
     def _of_absence(self, absence: Absence) -> Event:

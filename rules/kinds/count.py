@@ -8,6 +8,8 @@ the same values of the dimensions `by`; without it, the table. At each sample of
 events in the window that ends with the newest sample of the group: (newest - over, newest]. After it the time of the
 group goes on as we listen: at a tick the window ends then, and is judged if an event has left it, or something is
 pending or firing. A sample ahead of its arrival is left out.
+No two values of a group have the same time, so that no two of its alerts have: if samples do, each is a nanosecond
+later.
 """
 
 from __future__ import annotations
@@ -79,6 +81,7 @@ class CountJudge:
         self._times_ns: list[list[int]] = []  # by group, of its events, in order
         self._newest_ns: list[int] = []  # by group, of any of its samples, or a tick
         self._heard_ns: list[int] = []  # by group, when that was, on the listening clock
+        self._judged_ns: list[int] = []  # by group, the time of its last value
         self._due_ns: Int64s = np.empty(0, np.int64)  # by group, when an event leaves the window, on that clock
 
     def grow(self, size: int) -> None:
@@ -94,6 +97,7 @@ class CountJudge:
             self._times_ns.append([])
             self._newest_ns.append(NEVER)
             self._heard_ns.append(NEVER)
+            self._judged_ns.append(NEVER)
         self._due_ns = grown(self._due_ns, len(self.subjects), _NOT_DUE)
 
     def evaluate(self, inputs: Inputs, selection: Selection) -> Judged | None:
@@ -119,7 +123,7 @@ class CountJudge:
         return Judged(
             samples.row[chosen],
             np.array(groups, np.intp),
-            np.array([newest for newest, _ in counted], np.int64),
+            np.array([time_ns for time_ns, _ in counted], np.int64),
             np.array([count for _, count in counted], np.float64),
             None,
             repeats=len(set(groups)) < len(groups),
@@ -138,14 +142,14 @@ class CountJudge:
         return Judged(
             np.full(len(groups), -1, np.intp),
             np.array(groups, np.intp),
-            np.array([newest for newest, _ in counted], np.int64),
+            np.array([time_ns for time_ns, _ in counted], np.int64),
             np.array([count for _, count in counted], np.float64),
             None,
             repeats=False,
         )
 
     def _at(self, group: int, time_ns: int, heard_ns: int, *, is_event: bool) -> tuple[int, int]:
-        """The newest time of a group with this sample, and how many events there are in the window that ends then."""
+        """The time of the value of a group with this sample, and the value."""
         times = self._times_ns[group]
         if time_ns > self._newest_ns[group]:
             self._newest_ns[group], self._heard_ns[group] = time_ns, heard_ns
@@ -154,7 +158,8 @@ class CountJudge:
             insort(times, time_ns)
         del times[: max(bisect_right(times, newest - self._over_ns), len(times) - MOST_EVENTS)]
         self._plan(group)
-        return newest, len(times)
+        judged = self._judged_ns[group] = max(newest, self._judged_ns[group] + 1)
+        return judged, len(times)
 
     def _plan(self, group: int) -> None:
         """Find when the oldest event of a group leaves the window."""
@@ -172,6 +177,7 @@ class CountJudge:
         return {
             "newest_ns": packed(np.array(self._newest_ns, np.int64), np.int64),
             "heard_ns": packed(np.array(self._heard_ns, np.int64), np.int64),
+            "judged_ns": packed(np.array(self._judged_ns, np.int64), np.int64),
             "size": packed(np.array(sizes, np.int64), np.uint32),
             "time_ns": packed(np.array([time_ns for times in self._times_ns for time_ns in times], np.int64), np.int64),
         }
@@ -183,9 +189,10 @@ class CountJudge:
         newest_ns, sizes = unpacked(arrays["newest_ns"], np.int64), unpacked(arrays["size"], np.uint32)
         never = packed(np.full(len(sizes), NEVER), np.int64)  # older programs did not save when a group was heard
         heard_ns = unpacked(arrays.get("heard_ns", never), np.int64)
-        columns = (ids.subjects.tolist(), newest_ns.tolist(), heard_ns.tolist(), sizes.tolist())
-        for group, newest, heard, size in zip(*columns, strict=True):
-            self._newest_ns[group], self._heard_ns[group] = newest, heard
+        judged_ns = unpacked(arrays.get("judged_ns", arrays["newest_ns"]), np.int64)
+        columns = (ids.subjects.tolist(), *(of.tolist() for of in (newest_ns, heard_ns, judged_ns, sizes)))
+        for group, newest, heard, judged, size in zip(*columns, strict=True):
+            self._newest_ns[group], self._heard_ns[group], self._judged_ns[group] = newest, heard, judged
             self._times_ns[group] = [next(times) for _ in range(size)]
             self._plan(group)
 

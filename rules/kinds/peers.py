@@ -146,6 +146,10 @@ class PeersJudge:
     def restore(self, arrays: Arrays, ids: Ids) -> None:
         """Restore saved windows and medians."""
         self._windows.restore(arrays, ids.series)
+        for subject in ids.subjects.tolist():  # a reading may come long after, and an alert end without one
+            key = self.subjects.keys[subject]
+            series = self._index.find(key)
+            self.subjects.id_of(key, None if series is None else self._index.zones[series])
         zones = ids.subjects[unpacked(arrays["median_of"], np.uint32)].tolist()
         medians = zip(
             unpacked(arrays["end_ns"], np.int64).tolist(), unpacked(arrays["median"], np.float64).tolist(), strict=True

@@ -1,4 +1,7 @@
-"""Runs a unit test of rules: at each interval one batch with a row of every series that has a value then."""
+"""Runs a unit test of rules: at each interval one batch with a row of every series that has a value then.
+
+In between time goes on, so that silence is noticed: from second to second, or in longer steps if the interval is long.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ from rules.transition import Transition
 from rules.unit_tests.document import Expected, UnitTest
 from store.record import TableId
 from store.values.durations import format_duration
-from store.values.times import NS_PER_MS
+from store.values.times import NS, NS_PER_MS
+
+MOST_TICKS = 3_600
+"""In an interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,11 @@ def run_test(test: UnitTest, rules: RuleSet) -> list[Difference]:
 
     Raises ValueError if the test does not say which table it is about, and the rules do not either.
     """
+    return _compared(test, transitions_of(test, rules))
+
+
+def transitions_of(test: UnitTest, rules: RuleSet) -> list[Transition]:
+    """What comes of the series of a test. Raises ValueError as `run_test`."""
     table = test.table or _only_table(rules)
     database, _, name = table.partition(".")
     replay = Replay(rules, TableId(test.account, database, name))
@@ -43,19 +54,24 @@ def run_test(test: UnitTest, rules: RuleSet) -> list[Difference]:
     ids = [replay.series(series.key, series.zone) for series in test.series]
     length = max((len(values) for series in test.series for values in series.values.values()), default=0)
     measures = sorted({measure for series in test.series for measure in series.values})
+    every_ns = max(NS, test.interval_ns // MOST_TICKS)
     for step in range(length):
+        time_ns = test.start_ns + step * test.interval_ns
         columns = {
             measure: np.array([_at(series.values.get(measure, ()), step) for series in test.series])
             for measure in measures
         }
         chosen = np.flatnonzero(np.any([~np.isnan(values) for values in columns.values()], axis=0))
+        if step:  # not until now: what was waited for may be among these rows
+            found += replay.listen(time_ns - every_ns, every_ns)
         if len(chosen):
             found += replay.feed(
                 np.array(ids, np.int32)[chosen],
-                np.full(len(chosen), test.start_ns + step * test.interval_ns, np.int64),
+                np.full(len(chosen), time_ns, np.int64),
                 {measure: values[chosen] for measure, values in columns.items()},
             )
-    return _compared(test, found)
+        found += replay.listen(time_ns, every_ns)
+    return found
 
 
 def _only_table(rules: RuleSet) -> str:
@@ -85,7 +101,8 @@ def _compared(test: UnitTest, found: Sequence[Transition]) -> list[Difference]:
 def _is(expected: Expected, one: Transition, start_ns: int) -> bool:
     value_fits = expected.value is None or (one.value is not None and math.isclose(one.value, expected.value))
     return (
-        (one.time_ns - start_ns, one.rule, str(one.status)) == (expected.at_ns, expected.rule, expected.status)
+        (one.time_ns - start_ns) // NS_PER_MS == expected.at_ns // NS_PER_MS
+        and (one.rule, str(one.status)) == (expected.rule, expected.status)
         and value_fits
         and expected.severity in (None, one.labels.get(SEVERITY))
         and expected.zone in (None, one.zone)

@@ -151,3 +151,19 @@ def test_the_account_of_history_is_the_default_one() -> None:
     history.feed(pa.table({"t": pa.array([1, 2], pa.timestamp("s")), "x": [math.nan, 2.0]}))
 
     assert history.alerts == {}
+
+
+def test_silence_is_noticed_as_if_we_always_listened(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From its last row on, until it is heard again or history ends."""
+    rules = RULES.replace("measure: temperature, range: {min: 0}", "missing: {after: 10m}")
+    arguments = written(tmp_path)
+    (tmp_path / "rules.yaml").write_text(rules)
+
+    run([*arguments, "--rule", "g/Cold", "--to", "2026-06-02T00:30:00Z", "--format", "json"])
+
+    fired = [(alert["fired"], alert["resolved"]) for alert in json.loads(capsys.readouterr().out)["alerts"]]
+    assert fired == [
+        ("2026-06-01T00:11:00Z", "2026-06-02T00:00:00Z"),
+        ("2026-06-01T00:12:00Z", None),
+        ("2026-06-02T00:10:00Z", None),
+    ]

@@ -158,3 +158,37 @@ def test_the_schema_refuses_what_the_parser_refuses(tmp_path: Path) -> None:
         file.write_text(RULES.replace(old, new))
         with pytest.raises(jsonschema.ValidationError):
             validator.validate(plain(file))
+
+
+SILENCE = """
+rule_files: [rules.yaml]
+tests:
+  - name: silent
+    interval: {interval}
+    series: [{{dimensions: {{sensor: s1}}, values: {{t: {values}}}}}]
+    expect:
+"""
+
+
+@pytest.mark.parametrize(
+    ("interval", "values", "expected"),
+    [
+        ("1m", "20 20 _ 20", [("150s", "firing"), ("3m", "resolved")]),
+        ("90s", "20 20", []),  # at the very moment it is heard
+        ("91s", "20 20", [("90s", "firing"), ("91s", "resolved")]),
+        ("45s", "20 _ _", [("90s", "firing")]),
+        ("1d", "20 _", [("96s", "firing")]),  # the first tick after it
+    ],
+)
+def test_silence_is_noticed_between_the_values(
+    tmp_path: Path, interval: str, values: str, expected: list[tuple[str, str]]
+) -> None:
+    lines = (f"      - {{at: {at}, rule: g/Silent, status: {status}}}\n" for at, status in expected)
+    file = written(tmp_path, SILENCE.format(interval=interval, values=values) + ("".join(lines) or "      []\n"))
+    (tmp_path / "rules.yaml").write_text(
+        "groups: [{name: g, table: a.b, rules: [{alert: Silent, missing: {after: 90s}}]}]"
+    )
+
+    ((tests, rules),) = load_tests([file])
+
+    assert [str(difference) for difference in run_test(tests.tests[0], rules)] == []

@@ -112,6 +112,7 @@ def _run(rules: RuleSet, table: str, history: FileHistory | ServerHistory) -> Ba
     with waiting(f"judging {table}"):
         for piece in history.pieces():
             run.feed(piece)
+        run.end(history.to_ns)
     return run
 
 
