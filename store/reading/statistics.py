@@ -3,7 +3,8 @@
 Files know the number of their rows and the range of their times. They say it of a question that takes all their rows:
 that begins and ends outside of them, with no condition but time, and no row in their range of time was replaced
 (`superseded_ns`). The rows of other files are read, and those that only RAM has. Times of files are whole microseconds:
-rows of the first and last microsecond are read, of the one or two files that have them. A file that this process has
+rows of the first and last microsecond are read, of the one or two files that have them, if RAM does not have all of
+them. A file that this process has
 not read yet is read, too: it may be damaged.
 """
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from store import layout
 from store.magnetic.parquet import DataFile
+from store.memory.newness import NEVER_NS
 from store.reading.partials import FIRST, LAST, ROWS, Partials, partials_text
 from store.reading.rendering import Rendering
 from store.reading.scan import END_OF_TIME_NS, Selection, TableView, beyond_version
@@ -36,6 +38,7 @@ class Counted:
     files: Sequence[DataFile]
     others: TableView
     selection: Selection
+    newest_ns: int | None = None  # the last time of all, if RAM knows it
 
     @property
     def rows(self) -> int:
@@ -64,7 +67,8 @@ class Counted:
                 FIRST: ("min", Selection(first_ns, first_ns + _MICROSECOND_NS)),
                 LAST: ("max", Selection(last_ns - _MICROSECOND_NS, last_ns)),
             }
-            read = [f"{self._time(rendering, *ends[name])} AS {name}" for name in times]
+            known = {LAST: f"{self.newest_ns}::BIGINT"} if self.newest_ns is not None else {}
+            read = [f"{known.get(name) or self._time(rendering, *ends[name])} AS {name}" for name in times]
             parts.append(f"SELECT {', '.join([f'{self.rows}::BIGINT AS {ROWS}', *read])}")
         return parts
 
@@ -79,6 +83,7 @@ class Counted:
 def counted(view: TableView, selection: Selection) -> Counted:
     """Divide what is read of `view` within a range of time into files that are counted, and others."""
     from_ns = max(selection.from_ns, view.visible_from_ns)
+    newest_ns = _newest_ns(view, from_ns, selection.to_ns)
     # so that rows are in files or beyond the version, and no file has some that are read from RAM
     view = replace(view, whole_from_ns=END_OF_TIME_NS)
     files = view.version.files
@@ -89,7 +94,15 @@ def counted(view: TableView, selection: Selection) -> Counted:
     ]
     chosen = {file.path for file in whole}
     version = replace(view.version, files=tuple(file for file in files if file.path not in chosen))
-    return Counted(whole, replace(view, version=version), replace(selection, from_ns=from_ns))
+    return Counted(whole, replace(view, version=version), replace(selection, from_ns=from_ns), newest_ns)
+
+
+def _newest_ns(view: TableView, from_ns: int, to_ns: int) -> int | None:
+    """The time of the newest row, if it is in RAM, and within these bounds."""
+    if any(memory.to_sequence is not None for memory in view.memory):  # chunks have later rows
+        return None
+    newest_ns = max((chunk.to_ns for memory in view.memory for chunk in memory.chunks), default=NEVER_NS)
+    return newest_ns if max(view.whole_from_ns, from_ns) <= newest_ns < to_ns else None
 
 
 def _is_whole(file: DataFile, from_ns: int, to_ns: int, superseded_ns: Int64s) -> bool:
