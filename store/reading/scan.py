@@ -300,16 +300,16 @@ def _chunk_rows(schema: TableSchema, chunk: ChunkView, conditions: Sequence[str]
 
 
 def _with_series(schema: TableSchema, memory: MemoryView, parts: Sequence[str], *, extra: bool) -> str:
-    """Rows of chunks with the dimensions of their series; empty if there are no parts."""
+    """Rows of chunks with the dimensions of their series, if columns are among these; empty if there are no parts."""
     if not parts:
         return ""
     select = ", ".join(_column_with_series(memory, column) for column in schema.scanned)
     if extra:
         select += ", " + ", ".join(f'r."{name}"' for name in _EXTRA)
-    return (
-        f"SELECT {select} FROM ({' UNION ALL '.join(parts)}) r "
-        f'JOIN {memory.series_table} s ON r."{layout.SERIES_ID}" = s."{layout.SERIES_ID}"'
-    )
+    rows = f"SELECT {select} FROM ({' UNION ALL '.join(parts)}) r"
+    if not any(column.kind in {"dimension", "zone", "measure_name"} for column in schema.scanned):
+        return rows  # planning a join takes DuckDB 0.8 ms
+    return f'{rows} JOIN {memory.series_table} s ON r."{layout.SERIES_ID}" = s."{layout.SERIES_ID}"'
 
 
 def _column_with_series(memory: MemoryView, column: Column) -> str:

@@ -41,7 +41,8 @@ _MIRRORED: dict[type[exp.Expr], type[exp.Expr]] = {
 class Narrowed:
     """What a WHERE needs: the bounds of each table by the key of its relation, and the conditions besides, as text.
 
-    Only those rows of a table are read, so if it is the only relation, a comparison that is in its bounds is left out.
+    Only those rows of a table are read, so if it is the only relation, a comparison that is in its bounds is left out,
+    and the columns of it are not read.
     """
 
     bounds: Mapping[str, Bounds]
@@ -60,6 +61,7 @@ def narrowed(where: exp.Expr | None, expressions: Expressions) -> Narrowed:
     chain = flatten(inner) if isinstance(inner, exp.And) else [inner]
     kept = []
     for conjunct in chain:
+        used = [set(relation.used) for relation in relations]
         condition = expressions.condition(conjunct, found.rules, "AND" if len(chain) > 1 else None)
         is_bound = found.narrow(conjunct.unnest())
         if not is_bound:
@@ -67,6 +69,8 @@ def narrowed(where: exp.Expr | None, expressions: Expressions) -> Narrowed:
                 bounds.is_exact = False
         if not (is_bound and is_only) or found.is_left(conjunct):
             kept.append(condition.sql)
+        else:
+            (relations[0].used,) = used
     return Narrowed(tables, f" WHERE {' AND '.join(kept)}" if kept else "")
 
 
