@@ -19,7 +19,8 @@ _INSTANT = "make_timestamp_ns({0})"
 
 def floor_to(value: str, step: str) -> str:
     """DuckDB's text for the largest multiple of `step` (> 0) not above `value`; both are BIGINT texts."""
-    return f"({value} - ((({value}) % {step}) + {step}) % {step})"
+    is_before = f"CAST(({value}) < 0 AS BIGINT)"  # one division, and no step below the range of numbers
+    return f"(((({value}) + {is_before}) // {step} - {is_before}) * {step})"
 
 
 def floor_rest(value: str, step: int) -> str:

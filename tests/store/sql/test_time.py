@@ -150,3 +150,13 @@ def test_a_where_tells_what_to_read(
 
     assert recorder.scans == [scan]
     assert db.rows(query.text) is not None
+
+
+def test_bins_of_rows_are_floors_before_1970_too(empty: Database) -> None:
+    width_ns = 300 * 10**9
+    numbers = [0, 1, -1, width_ns - 1, width_ns, -width_ns, -width_ns - 1, 2**63 - 1, -(2**63) + width_ns]
+    values = ", ".join(f"({number})" for number in numbers)
+
+    found = empty.rows(f"SELECT to_nanoseconds(bin(from_nanoseconds(n), 5m)) FROM (VALUES {values}) AS t(n)")
+
+    assert sorted(int(str(value)) for (value,) in found) == sorted(n // width_ns * width_ns for n in numbers)
