@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import re
 import subprocess
@@ -84,7 +85,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """What is imported and collected stays until the end: the garbage collector need not look at it each time."""
+    """What is imported and collected stays until the end: the garbage collector need not look at it each time.
+
+    At the end it must, or DuckDB's module is still there, and prints what it calls leaks.
+    """
+    atexit.register(gc.unfreeze)
     gc.disable()
     try:
         return (yield)
@@ -97,8 +102,8 @@ def in_order(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     """Each worker of xdist begins with an equal part: the first with all that share a Kafka, the second with the rest
     of what starts processes, the longest first. What is left for the end, and for who is done first, are short ones.
     """
-    place = {name: number for number, name in enumerate(LONGEST)}
-    items = sorted(items, key=lambda item: place.get(item.path.relative_to(FOLDER).as_posix(), len(place)))
+    place = {FOLDER / name: number for number, name in enumerate(LONGEST)}
+    items = sorted(items, key=lambda item: place.get(item.path, len(place)))
     on_kafka = [item for item in items if fixtures_of(item) & ON_KAFKA]
     others = [item for item in items if not fixtures_of(item) & ON_KAFKA]
     started = [item for item in others if item.get_closest_marker("processes")]

@@ -40,9 +40,7 @@ def _home() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _collects_worlds_only() -> Iterator[None]:
+def _collects_worlds_only() -> None:
     """What was there before is not looked at again, each time that worlds are collected: it takes 0.1 s."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()

@@ -75,9 +75,13 @@ async def asked(tmp_path: Path) -> AsyncIterator[HttpService]:
     service.close()
 
 
-@pytest.fixture
-def document(asked: HttpService) -> dict[str, Any]:
-    return asked.app.openapi()
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    service = HttpService(tmp_path_factory.mktemp("described"))
+    try:
+        return service.app.openapi()
+    finally:
+        service.close()
 
 
 def calls(letter_id: str) -> list[Call]:
