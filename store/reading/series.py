@@ -23,8 +23,9 @@ def series_of(schema: TableSchema, memory: MemoryView, dimensions: Mapping[str, 
         not values or name not in by_name or by_name[name].physical not in there for name, values in dimensions.items()
     ):
         return _NONE
-    found = memory.members.selected(dimensions)
-    if len(found) <= LISTED:
+    is_named_as_zone = layout.ZONE in dimensions  # a dimension of a device, and in `members` this is the zone
+    found = None if is_named_as_zone else memory.members.selected(dimensions)
+    if found is not None and len(found) <= LISTED:
         return ", ".join(map(str, found.tolist())) or _NONE
     conditions = [
         f"{by_name[name].quoted} IN ({', '.join(map(quote_text, sorted(values)))})"

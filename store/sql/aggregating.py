@@ -131,6 +131,7 @@ def _rolled_up(planned: _Planned, tables: Summarised) -> str | None:
         or reads.measure_names is not None
         or MEASURE_NAME_COLUMN in over.by
         or (of_zones and over.schema.settings.zone is None)  # files have those of another time then
+        or ZONE_COLUMN.name in {*reads.dimensions, *(column.name for column in over.by if column != ZONE_COLUMN)}
     ):
         return None
     return tables.rolled_up(
