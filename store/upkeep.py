@@ -272,8 +272,10 @@ class Upkeep:
     def _keep_under_limit(self, tables: list[Table]) -> None:
         """Evict committed rows; if that is not enough, flush and seal the table with the most unsealed bytes."""
         for _ in range(len(tables) + 1):
+            if not self.room.is_over():
+                return
             self.room.make(self.tables.of_process())
-            if not self.room.is_over:
+            if not self.room.is_over():
                 return
             table = max(tables, key=lambda table: table.size().unsealed_bytes, default=None)
             if table is None or not table.size().unsealed_bytes:

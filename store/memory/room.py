@@ -29,7 +29,6 @@ class MemoryRoom:
     used_bytes: Callable[[], int]
     limit_bytes: int
 
-    @property
     def is_over(self) -> bool:
         """Whether the use is above the limit."""
         return self.used_bytes() > self.limit_bytes
