@@ -20,7 +20,7 @@ from store.record import TableId
 from store.sql.bound import Bound
 from store.sql.bounds import Bounds
 from store.sql.errors import SqlError
-from store.sql.over_partials import OverPartials, named_table, over_partials
+from store.sql.over_partials import OverPartials, is_aggregate, named_table, over_partials
 from store.sql.select import Binder
 
 
@@ -151,7 +151,8 @@ def bound_to_partials(binder: Binder, tables: Borrowed, statement: exp.Expr) -> 
     Raises what `Borrowed.source` raises; a statement with errors is left to tell.
     """
     try:
-        planned = None if tables.is_alone() else _planned(binder, tables.schema, statement)
+        is_possible = isinstance(statement, exp.Select) and is_aggregate(statement) and not tables.is_alone()
+        planned = _planned(binder, tables.schema, statement) if is_possible else None
         if planned is None:
             return None
         text = tables.partials(planned.over.schema.table, planned.partials, **planned.asked)

@@ -78,12 +78,19 @@ def named_table(statement: exp.Select) -> tuple[str, str] | None:
     return None if has_others or not table.db else (table.db, table.name)
 
 
+def is_aggregate(statement: exp.Select) -> bool:
+    """Whether it is a SELECT of one table with aggregates, at first sight."""
+    return named_table(statement) is not None and any(
+        isinstance(node, exp.Anonymous) and node.name.lower() in AGGREGATES for node in statement.walk()
+    )
+
+
 def over_partials(statement: exp.Select, schema: TableSchema) -> OverPartials | None:
     """The same SELECT over partial aggregates; None if it needs more.
 
     Its WHERE is left out: the partial aggregates must be those of its rows.
     """
-    if not any(isinstance(node, exp.Anonymous) and node.name.lower() in AGGREGATES for node in statement.walk()):
+    if not is_aggregate(statement):
         return None
     rewriting = _Rewriting({column.name: column for column in schema.columns})
     try:
