@@ -68,7 +68,7 @@ def test_a_machine_without_a_data_dir_is_fine_and_none_is_made(tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["streamgauge.yaml"]
     assert {found["check"] for found in said.findings} == {
         *("settings", "rules", "data_dir", "columns", "ports", "disk", "open files", "clock", "memory", "certificates"),
-        *("brokers", "receivers", "kafka", "bucket", "versions", "server"),
+        *("brokers", "receivers", "silences", "kafka", "bucket", "versions", "server"),
     }
     assert all(found["remedy"] for found in said.findings if found["level"] != "ok")
 
