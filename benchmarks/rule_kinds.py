@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from pipeline.stream.rule_state.state import SAVE_AFTER_S, SAVE_ROWS
 from rules import Engine, RuleSet
-from rules.parse import parse_rules
+from rules.files.parse import parse_rules
 from store.record import MeasureType, RecordBatch, SeriesKey, SeriesRegistry, TableId
 from store.state.compressed import compressed
 

@@ -6,7 +6,7 @@ warnings_of(rule, seen) → why a rule may never fire.
 
 from rules.engine import ActiveAlert, Engine
 from rules.errors import Problem, RuleError, RuleFileError, RuleSnapshotError
-from rules.loading import load_rules, rules_of
+from rules.files.loading import load_rules, rules_of
 from rules.rule import Rule, RuleSet
 from rules.rule_warnings import RuleWarning, Seen, Work, table_warnings, warnings_of
 from rules.transition import Status, Transition, to_event

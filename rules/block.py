@@ -23,10 +23,10 @@ from rules.no_data import absence_key
 from rules.raised import Event, Turn
 from rules.rule import Rule
 from rules.rule_warnings import Work
-from rules.saved_state import BlockState, RuleState, SavedJudge, keys_of
-from rules.silence_state import clock_of, restore_silences, saved_clock, saved_hearings, saved_rules
-from rules.silences import Silences
-from rules.snapshot import PackedKeys, encode_state, facts_of
+from rules.saved.snapshot import PackedKeys, encode_state, facts_of
+from rules.saved.state import BlockState, RuleState, SavedJudge, keys_of
+from rules.silence.of_table import Silences
+from rules.silence.state import clock_of, restore_silences, saved_clock, saved_hearings, saved_rules
 from rules.transition import ZONE_NAME, Placeholders, Status, Transition, alert_id
 from rules.watch import Watch
 from store.record import RecordBatch, SeriesIndex, SeriesKey
@@ -97,7 +97,7 @@ class Block:
         return self._told(found, lambda _: now_ns, is_tick=True) + self.floods.tick(now_ns)
 
     def snapshot(self, positions: dict[str, int]) -> bytes:
-        """The state in the form of `rules.saved_state`, valid for `positions`."""
+        """The state in the form of `rules.saved.state`, valid for `positions`."""
         size = len(self.index)
         self._grow(size)
         lanes = {lane.name: lane.snapshot(size) for lane in self._waiting}

@@ -17,7 +17,7 @@ from rules.no_data import absence_key, saved_absences
 from rules.raised import saved_alerts
 from rules.reason import Reason
 from rules.rule import RuleSet, labels_at
-from rules.saved_state import BlockState, RuleFacts, RuleState
+from rules.saved.state import BlockState, RuleFacts, RuleState
 from rules.template import Template, parse_template
 from rules.transition import ZONE_NAME, Placeholders, Status, Transition, alert_id
 from store.record import SeriesIndex

@@ -25,8 +25,8 @@ from rules.listening import Listened, ListeningClock
 from rules.phases import Phase
 from rules.rule import Rule, RuleSet
 from rules.rule_warnings import Work
-from rules.snapshot import decode_state
-from rules.snapshot_1 import redefined
+from rules.saved.snapshot import decode_state
+from rules.saved.snapshot_1 import redefined
 from rules.transition import Transition, alert_id
 from rules.watch import Watch
 from store.record import RecordBatch, SeriesIndex, SeriesRegistry, TableId

@@ -19,7 +19,7 @@ from rules.arrays import NEVER
 from rules.most_alerts import MostAlerts
 from rules.reason import Reason
 from rules.rule import Rule
-from rules.saved_state import FloodState, RuleState
+from rules.saved.state import FloodState, RuleState
 from rules.transition import Described, Placeholders, Status, Transition, alert_id
 from store.record import SeriesKey, TableId
 

@@ -16,7 +16,7 @@ from rules.judging import Inputs
 from rules.listening import ListeningClock
 from rules.raised import Event
 from rules.samples import Rows, Samples, Signals
-from rules.saved_state import MarkState, SignalState
+from rules.saved.state import MarkState, SignalState
 from rules.watch import Watch
 from store.record import RecordBatch, SeriesIndex
 

@@ -31,7 +31,7 @@ from rules.judging import Inputs
 from rules.lane import Found, Lane
 from rules.listening import ListeningClock
 from rules.samples import Rows, Signals, highest_before
-from rules.saved_state import LaneState
+from rules.saved.state import LaneState
 from rules.watch import Watch
 from store.record import Int64s, MeasureType, RecordBatch, SeriesIndex, SeriesKey
 

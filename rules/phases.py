@@ -24,7 +24,7 @@ from rules.arrays import NEVER, Bools, Indices, grown, packed, unpacked
 from rules.bands import Normal, Timetable
 from rules.judging import Judged
 from rules.level import Level
-from rules.saved_state import PhaseState
+from rules.saved.state import PhaseState
 from store.record import Int64s
 
 

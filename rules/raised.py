@@ -20,7 +20,7 @@ import numpy as np
 from rules.arrays import Indices, packed, unpacked
 from rules.phases import Change, Phase
 from rules.reason import Reason
-from rules.saved_state import AlertState
+from rules.saved.state import AlertState
 from rules.transition import Facts
 
 

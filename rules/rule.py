@@ -1,4 +1,4 @@
-"""A rule as frozen values, validated by `rules.parse`.
+"""A rule as frozen values, validated by `rules.files.parse`.
 
 A rule watches the series of one table. Its *condition*, of one of `rules.kinds`, turns samples into *values*; the
 bounds of its levels, inclusive, say which values are normal. `rules.phases` decides what follows from a value outside

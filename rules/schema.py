@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rules import parse
+from rules.files import parse
 from rules.keys import schema_of
 from rules.unit_tests import document
 

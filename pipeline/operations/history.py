@@ -12,7 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from pipeline.operations.client import Client
-from rules.backtest import Layout, layout_of, split, times_of
+from rules.replaying.backtest import Layout, layout_of, split, times_of
 from store.values.times import rfc3339
 
 TRUNCATED = "streamgauge-truncated"

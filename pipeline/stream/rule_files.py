@@ -15,8 +15,8 @@ from pipeline.config import Config
 from pipeline.log.generation import Generation
 from rules import RuleFileError, RuleSet, rules_of
 from rules.errors import Problem
+from rules.files.loading import read_files
 from rules.kinds.missing import Missing
-from rules.loading import read_files
 
 log = logging.getLogger(__name__)
 

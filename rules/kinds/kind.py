@@ -95,7 +95,7 @@ class Kind:
     numbers     placeholders of its alerts that are numbers, besides those of all kinds
     names       placeholders of its alerts that are texts
     without     keys of a rule that have no meaning for it
-    has_limits  whether bounds and levels are written under it, too (`rules.level_keys`)
+    has_limits  whether bounds and levels are written under it, too (`rules.files.level_keys`)
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""`missing`: a series is silent for longer than it may be. Judged by `rules.silence`, at ticks.
+"""`missing`: a series is silent for longer than it may be. Judged by `rules.silence.watch`, at ticks.
 
 missing: {after: 2m}                         # or `after: auto`: a multiple of the usual interval of each series
 missing: {after: 2m, share: 60%, until: 30d}

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rules.errors import Problem, RuleFileError
-from rules.loading import load_rules
+from rules.files.loading import load_rules
 from rules.rule import RuleSet
 from rules.unit_tests.document import TestFile, parse_tests
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 import numpy as np
 
 from rules.level import SEVERITY
-from rules.replay import Replay
+from rules.replaying.replay import Replay
 from rules.rule import RuleSet
 from rules.transition import Transition
 from rules.unit_tests.document import Expected, UnitTest

@@ -66,7 +66,7 @@ DECIDING = (
 )
 # Where deciding meets the rest: these hand what was read to what decides, or what is decided to what does it.
 DOING = (
-    "rules/loading.py",  # reads rule files
+    "rules/files/loading.py",  # reads rule files
     "rules/unit_tests/loading.py",  # reads their unit tests
     "store/sql/query.py",  # runs what was bound
 )

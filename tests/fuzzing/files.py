@@ -19,7 +19,7 @@ from pipeline.gateway.brokers.identity import Identity
 from pipeline.gateway.brokers.seen import Seen
 from pipeline.log.dead_letter import decode_dead_letters
 from rules import RuleSnapshotError
-from rules.snapshot import decode_state
+from rules.saved.snapshot import decode_state
 from store import layout
 from store.catalog.document import Document
 from store.magnetic.delta_log import is_whole_commit, transactions

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.base.errors import ConfigError
 from pipeline.config import load_config
-from rules.parse import parse_rules
+from rules.files.parse import parse_rules
 from tests.fuzzing.door import Door, Feed, pure
 
 ROOT = Path(__file__).parents[2]

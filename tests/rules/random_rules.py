@@ -13,9 +13,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from rules.files.parse import RULE_KEYS, parse_rules
 from rules.keys import schema_of
 from rules.kinds import KINDS
-from rules.parse import RULE_KEYS, parse_rules
 from rules.rule import RuleSet
 
 TABLE_NAME = "agriculture.readings"

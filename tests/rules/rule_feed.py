@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from rules.engine import Engine
+from rules.files.parse import parse_rules
 from rules.listening import Listened
-from rules.parse import parse_rules
 from rules.rule import RuleSet
 from rules.transition import Transition
 from store.record import MeasureType, RecordBatch, SeriesKey, SeriesRegistry, TableId

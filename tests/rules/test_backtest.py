@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.operations.backtest_page import Picture, page
 from pipeline.operations.cli.group import run
-from rules.backtest import Backtest, Layout, split
+from rules.replaying.backtest import Backtest, Layout, split
 from store.record import DEFAULT_ACCOUNT, TableId
 from tests.rules.rule_feed import SECOND, START, TABLE, Feed, rules_of
 from tests.rules.test_kind_laws import BODIES, rows_of

@@ -9,9 +9,9 @@ import pytest
 from rule_feed import STREAM, TABLE, Feed, brief, rules_of
 
 from rules import RuleSet
-from rules.composing import with_parts
 from rules.engine import Engine
-from rules.parse import parse_rules
+from rules.files.composing import with_parts
+from rules.files.parse import parse_rules
 from rules.transition import Transition
 from store.record import SeriesRegistry
 

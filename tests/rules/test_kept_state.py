@@ -8,8 +8,8 @@ from rule_feed import SECOND, START, STREAM, TABLE, Feed, rules_of
 
 from rules import RuleSet, RuleSnapshotError, to_event
 from rules.engine import Engine
-from rules.saved_state import FORMAT_VERSION
-from rules.snapshot_1 import definition_1
+from rules.saved.snapshot_1 import definition_1
+from rules.saved.state import FORMAT_VERSION
 from store.record import SeriesRegistry
 
 HOT = "alert: Hot, measure: temperature, range: {max: 32}, for: 2m"

@@ -13,7 +13,7 @@ import pytest
 from rule_feed import SECOND, START, Feed, rules_of
 
 from rules.arithmetic import parse_arithmetic
-from rules.parse import parse_rules
+from rules.files.parse import parse_rules
 from rules.transition import Transition
 from store.record import MeasureType
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from rule_feed import SECOND, START, STREAM, TABLE, Feed, rules_of
 
 from rules.engine import Engine
+from rules.files.parse import parse_rules
 from rules.lateness import MOST_HELD
 from rules.listening import Listened
-from rules.parse import parse_rules
 from rules.rule import RuleSet
 from rules.transition import Transition
 from store.record import MeasureType, RecordBatch, SeriesRegistry

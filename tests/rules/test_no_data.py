@@ -8,7 +8,7 @@ import pytest
 from rule_feed import START, STREAM, TABLE, Feed, rules_of
 
 from rules.engine import Engine
-from rules.parse import parse_rules
+from rules.files.parse import parse_rules
 from rules.rule import RuleSet
 from rules.transition import Transition
 from store.record import SeriesRegistry

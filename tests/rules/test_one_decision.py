@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from random_rules import TABLE_NAME, parsed, random_rules
 from rule_feed import SECOND, START, STREAM, TABLE, Feed
 
-from rules.backtest import Backtest, Layout
 from rules.engine import Engine
 from rules.kinds import KINDS
 from rules.listening import Listened, ListeningClock
+from rules.replaying.backtest import Backtest, Layout
 from rules.rule import RuleSet
 from rules.transition import Transition
 from rules.unit_tests.document import Series, UnitTest

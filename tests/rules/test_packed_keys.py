@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from rules.snapshot import PackedKeys, decode_state, encode_state
+from rules.saved.snapshot import PackedKeys, decode_state, encode_state
 from store.record import SeriesKey
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rules.hearing import GAPS_NEEDED
+from rules.silence.hearing import GAPS_NEEDED
 from rules.transition import Reason
 from tests.rules.rule_feed import START, STREAM, Feed, rules_of
 

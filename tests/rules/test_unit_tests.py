@@ -115,7 +115,7 @@ def test_problems_of_a_test_file_are_told_with_their_lines(tmp_path: Path) -> No
 
 def test_a_test_of_rules_with_several_tables_names_its_own() -> None:
     tests, _ = parse_tests(TEST, "t.yaml")
-    from rules.parse import parse_rules
+    from rules.files.parse import parse_rules
     from rules.rule import RuleSet
 
     rules, _ = parse_rules(RULES + RULES.replace("groups:", "").replace("g\n", "h\n").replace("a.b", "a.c"), "r.yaml")

@@ -21,7 +21,7 @@ import pipeline.stream.stages.readings_to_records
 import pipeline.worker.upkeep
 import rules.block
 import rules.listening
-import rules.silence_state
+import rules.silence.state
 import store.magnetic.delta_log
 import store.magnetic.parquet
 import store.memory.tier
@@ -517,7 +517,7 @@ PLANTS = (
         ALERTS,
         200,
         lambda knobs: knobs.ticks and KILLS(knobs),
-        rules.silence_state,
+        rules.silence.state,
         "_restore_hearing",
         broken.nothing,
         first=19,

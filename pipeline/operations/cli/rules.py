@@ -50,7 +50,7 @@ def check(context: click.Context, files: tuple[Path, ...], form: str) -> int:
     With --endpoint (or STREAMGAUGE_ENDPOINT) also why a rule may never fire, judged by the tables of that server.
     """
     from rules.errors import Problem, RuleFileError  # noqa: PLC0415  # numpy and pyarrow come with it; --help does without
-    from rules.loading import load_rules  # noqa: PLC0415  # as above
+    from rules.files.loading import load_rules  # noqa: PLC0415  # as above
 
     count: int | None = None
     problems: tuple[Problem, ...] = ()

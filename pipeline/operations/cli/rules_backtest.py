@@ -18,7 +18,7 @@ from store.values.times import parse_rfc3339, rfc3339
 if TYPE_CHECKING:
     from pipeline.operations.history import FileHistory, ServerHistory
     from rules import RuleSet
-    from rules.backtest import Backtest, FoundAlert
+    from rules.replaying.backtest import Backtest, FoundAlert
 
 _COLUMNS = ("fired", "resolved", "rule", "severity", "zone", "dimensions", "value")
 _MOST_PICTURES = 20
@@ -71,7 +71,7 @@ def backtest(
     """
     from pipeline.operations.history import FileHistory, NoHistory, ServerHistory  # noqa: PLC0415  # pyarrow
     from rules import RuleSet, load_rules  # noqa: PLC0415  # as above
-    from rules.composing import with_parts  # noqa: PLC0415  # as above
+    from rules.files.composing import with_parts  # noqa: PLC0415  # as above
 
     rules = load_rules(files).rules
     unknown = set(names) - {rule.name for rule in rules}
@@ -104,7 +104,7 @@ def backtest(
 
 
 def _run(rules: RuleSet, table: str, history: FileHistory | ServerHistory) -> Backtest:
-    from rules.backtest import Backtest  # noqa: PLC0415  # as above
+    from rules.replaying.backtest import Backtest  # noqa: PLC0415  # as above
     from store.record import DEFAULT_ACCOUNT, TableId  # noqa: PLC0415  # as above
 
     database, _, name = table.partition(".")
@@ -146,7 +146,7 @@ def _pictures(run: Backtest, rules: RuleSet, history: FileHistory | ServerHistor
     import numpy as np  # noqa: PLC0415  # as above
 
     from pipeline.operations.backtest_page import Picture  # noqa: PLC0415  # as above
-    from rules.backtest import values_of  # noqa: PLC0415  # as above
+    from rules.replaying.backtest import values_of  # noqa: PLC0415  # as above
 
     by_subject: dict[tuple[str, str], list[FoundAlert]] = {}
     for one in run.alerts.values():

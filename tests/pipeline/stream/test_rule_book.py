@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.rule_book import RuleBook, count_work
 from rules import RuleSet, Seen, Work
-from rules.parse import parse_rules
+from rules.files.parse import parse_rules
 from store.record import MeasureType, TableId
 
 TABLE = TableId("default", "farm", "air")

@@ -16,7 +16,7 @@ from pipeline.base.errors import ConfigError
 from pipeline.config.roles import Role
 from pipeline.stream.rule_book import RuleBook
 from rules import Rule, RuleFileError
-from rules.parse import parse_rules
+from rules.files.parse import parse_rules
 
 router = APIRouter(prefix="/v1/rules", tags=["alerts"])
 

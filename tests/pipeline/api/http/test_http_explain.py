@@ -13,7 +13,7 @@ from pipeline.alerting.routing.plan import plan_for
 from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.rule_book import RuleBook
 from rules import Engine, RuleSet, Transition, to_event
-from rules.parse import parse_rules
+from rules.files.parse import parse_rules
 from store.record import RecordBatch
 from tests.support.http_service import NS, HttpService
 

@@ -23,7 +23,7 @@ from pipeline.stream.rule_book import RuleBook
 from pipeline.stream.rule_files import Reloaded
 from rules import RuleFileError, RuleSet
 from rules.errors import Problem as RuleProblem
-from rules.parse import parse_rules
+from rules.files.parse import parse_rules
 from tests.support.http_service import HEAVY, NOW_NS, NS, HttpService, queries_once
 
 READER = {"authorization": "Bearer token-of-a-reader"}

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rules.arrays import NEVER, Indices, grown
-from rules.hearing import Hearing
+from rules.silence.hearing import Hearing
 from store.record import Dimensions, SeriesIndex, SeriesKey
 
 MEASURE_NAME = "expected"

@@ -1,4 +1,4 @@
-"""The saved form of `rules.silences`: parts of `rules.saved_state`.
+"""The saved form of `rules.silence.of_table`: parts of `rules.saved.state`.
 
 A hearing has one element per key of the block, in their order. The state of a rule is in the arrays of its judge; what
 has an alert is in its alerts, too, so that its alerts can be resolved when nobody reads these arrays.
@@ -13,13 +13,13 @@ import numpy as np
 
 from rules.arrays import NEVER, Indices, packed, unpacked
 from rules.errors import RuleSnapshotError
-from rules.hearing import Hearing
 from rules.listening import ListeningClock
-from rules.saved_state import AlertState, RuleState, SavedClock, SavedHearing, SavedJudge
-from rules.silence import SilenceWatch
-from rules.silences import Silences
-from rules.silent_zones import Group
-from rules.snapshot import facts_of
+from rules.saved.snapshot import facts_of
+from rules.saved.state import AlertState, RuleState, SavedClock, SavedHearing, SavedJudge
+from rules.silence.hearing import Hearing
+from rules.silence.of_table import Silences
+from rules.silence.watch import SilenceWatch
+from rules.silence.zones import Group
 from store.values.times import NS
 
 VERSION = 1

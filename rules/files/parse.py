@@ -23,12 +23,12 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
-from rules.composing import composed
 from rules.document import Problems, compose, meant, read_items, read_pairs, read_parsed, read_text
 from rules.errors import Problem
+from rules.files.composing import composed
+from rules.files.level_keys import LIMIT_KEYS, RULE_LEVEL_KEYS, implied_level, levels_of
 from rules.keys import DURATION, TEXT, Form, Key, Section, mapping, schema_of
 from rules.kinds import KINDS, Condition, Kind
-from rules.level_keys import LIMIT_KEYS, RULE_LEVEL_KEYS, implied_level, levels_of
 from rules.most_alerts import MOST_ALERTS
 from rules.no_data import NO_DATA
 from rules.rule import Rule

@@ -23,7 +23,7 @@ from rules.kinds.range import Range
 from rules.kinds.rate_of_change import RateOfChange
 from rules.level import Hold, Level
 from rules.rule import Rule
-from rules.saved_state import AlertState, BlockState, PhaseState, RuleFacts, RuleState, SignalState
+from rules.saved.state import AlertState, BlockState, PhaseState, RuleFacts, RuleState, SignalState
 from rules.selection import Pattern
 from store.record import Dimensions
 

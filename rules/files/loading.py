@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from rules.errors import Problem, RuleFileError
-from rules.parse import parse_rules
+from rules.files.parse import parse_rules
 from rules.rule import Rule, RuleSet
 
 

@@ -17,14 +17,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rules.backtest import Backtest, Layout, is_number, times_of
 from rules.bands import Timetable
-from rules.composing import with_parts
+from rules.files.composing import with_parts
 from rules.judging import Judged
 from rules.kinds.composite import Composite
 from rules.kinds.peers import Peers
 from rules.kinds.zone import Zone
 from rules.phases import Phase
+from rules.replaying.backtest import Backtest, Layout, is_number, times_of
 from rules.rule import Rule, RuleSet
 from rules.transition import ZONE_NAME, Transition
 from rules.watch import Watch

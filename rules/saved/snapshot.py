@@ -1,4 +1,4 @@
-"""Bytes of the saved rule state of one table, whose structure is in `rules.saved_state`, and back."""
+"""Bytes of the saved rule state of one table, whose structure is in `rules.saved.state`, and back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from rules.errors import RuleSnapshotError
 from rules.rule import Rule
-from rules.saved_state import (
+from rules.saved.snapshot_1 import of_version_1
+from rules.saved.state import (
     FORMAT_VERSION,
     AlertState,
     BlockState,
@@ -21,7 +22,6 @@ from rules.saved_state import (
     SavedHearing,
     SignalState,
 )
-from rules.snapshot_1 import of_version_1
 from store.record import SeriesKey
 
 

@@ -14,10 +14,10 @@ judge's own state is [version, {name: array}], nil if it has none, and so is wha
 arrays of levels and alerts are of those subjects that are pending or firing. Each of these lists may become longer:
 what an older program did not save is as if it were empty.
 
-At the end is what rules of the kind `missing` need (`rules.silence_state`): {measure: what was heard of it}; and the
+At the end is what rules of the kind `missing` need (`rules.silence.state`): {measure: what was heard of it}; and the
 clock of our listening. Rules with `lateness` have signals of their own, with the rows that wait.
 
-Format version 1 (`rules.snapshot_1`) is read and becomes this.
+Format version 1 (`rules.saved.snapshot_1`) is read and becomes this.
 """
 
 from __future__ import annotations

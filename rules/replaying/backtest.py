@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rules.arrays import Float64s, Indices
-from rules.replay import Replay
+from rules.replaying.replay import Replay
 from rules.rule import RuleSet
 from rules.transition import Status, Transition
 from store.record import Int32s, Int64s, SeriesKey, TableId

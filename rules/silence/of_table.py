@@ -10,12 +10,12 @@ import numpy as np
 from rules.arrays import Bools, Indices
 from rules.columns import MeasureReader
 from rules.flood import Placed
-from rules.hearing import Hearing
 from rules.kinds.missing import WHOLE, Missing
 from rules.listening import GONE_NS, ListeningClock
 from rules.reason import Reason
 from rules.rule import Rule
-from rules.silence import Silence, SilenceWatch
+from rules.silence.hearing import Hearing
+from rules.silence.watch import Silence, SilenceWatch
 from rules.transition import ZONE_NAME, Placeholders, Status, Transition, alert_id
 from store.record import RecordBatch, SeriesIndex, SeriesKey
 from store.values.times import NS

@@ -7,9 +7,10 @@ decisions do not depend on how the log was cut into batches.
     ok ──deadline──▶ firing ──heard──▶ ok
          └─its zone is silent as a whole─▶ covered ──heard──▶ ok
 
-What is silent together is one alert (`rules.silent_zones`); when that ends, those that it still covers have their whole
-limit again. After `until`, silence is final: the alert resolves, and the series counts no more until it is heard.
-Devices that are expected, and were never heard, have their deadline from the rule's beginning (`rules.expected`).
+What is silent together is one alert (`rules.silence.zones`); when that ends, those that it still covers have their
+whole limit again. After `until`, silence is final: the alert resolves, and the series counts no more until it is heard.
+Devices that are expected, and were never heard, have their deadline from the beginning of the rule
+(`rules.silence.expected`).
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ import numpy as np
 import numpy.typing as npt
 
 from rules.arrays import NEVER, Bools, Indices, grown
-from rules.expected import Expected
-from rules.hearing import GAPS_NEEDED, Hearing
 from rules.kinds.missing import AUTO_EXPECTED_NS, AUTO_LEAST_NS, AUTO_TIMES, Missing
 from rules.listening import ListeningClock
 from rules.rule import Rule
 from rules.selection import Selection
-from rules.silent_zones import SilentZones, Sizes, Verdict
+from rules.silence.expected import Expected
+from rules.silence.hearing import GAPS_NEEDED, Hearing
+from rules.silence.zones import SilentZones, Sizes, Verdict
 from store.record import Int64s, SeriesIndex, SeriesKey
 from store.values.durations import duration_ns
 

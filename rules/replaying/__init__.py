@@ -1,0 +1,1 @@
+"""Rules over rows of the past: what would have fired, and why something did."""
