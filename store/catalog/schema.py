@@ -70,6 +70,8 @@ class Column:
 
 MEASURE_NAME_COLUMN = Column(layout.MEASURE_NAME, "measure_name", MeasureType.VARCHAR, layout.MEASURE_NAME)
 ZONE_COLUMN = Column(layout.ZONE, "zone", MeasureType.VARCHAR, layout.ZONE)
+BY_MEASURE_NAME = ""
+"""The measure name among names of dimensions, which are never empty: one of them may be `measure_name`."""
 TIME_COLUMN = Column(layout.TIME, "time", MeasureType.TIMESTAMP, layout.TIME_NS)
 
 
@@ -94,6 +96,12 @@ class TableSchema:
     def scanned(self) -> tuple[Column, ...]:
         """The columns that rows have."""
         return self.stored or self.columns
+
+    @property
+    def selecting(self) -> dict[str, Column]:
+        """The columns by which rows are selected: dimensions by name, and by `BY_MEASURE_NAME` that one."""
+        of_name = [(BY_MEASURE_NAME, column) for column in self.scanned if column.kind == "measure_name"]
+        return dict([*of_name, *((column.name, column) for column in self.scanned if column.kind == "dimension")])
 
 
 @dataclass(slots=True)

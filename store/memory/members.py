@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from store import layout
+from store.catalog.schema import BY_MEASURE_NAME
 from store.record import Int32s, Int64s, SeriesIndex, dimension_values
 
 _ABSENT = -1
@@ -24,7 +25,7 @@ class Members:
     def selected(self, dimensions: Mapping[str, Collection[str]]) -> Int32s:
         """The ids of the series that have one of these values of each of these dimensions, ascending.
 
-        The name `layout.ZONE` is that of the zone, `layout.MEASURE_NAME` that of the measure name, in all methods.
+        The name `layout.ZONE` is that of the zone, `BY_MEASURE_NAME` that of the measure name, in all methods.
         """
         count = len(self._index)
         is_in = np.ones(count, np.bool_)
@@ -85,4 +86,4 @@ def _values(index: SeriesIndex, places: slice, name: str) -> Sequence[str | None
     if name == layout.ZONE:
         return index.zones[places]
     keys = index.keys[places]
-    return [key.measure_name for key in keys] if name == layout.MEASURE_NAME else dimension_values(keys, name)
+    return [key.measure_name for key in keys] if name == BY_MEASURE_NAME else dimension_values(keys, name)

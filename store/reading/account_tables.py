@@ -14,10 +14,9 @@ from typing import Self
 import numpy as np
 from msgspec import structs
 
-from store import layout
 from store.catalog.catalog import Catalog, TableInfo
 from store.catalog.contents import ByMeasureName, together
-from store.catalog.schema import TableSchema
+from store.catalog.schema import BY_MEASURE_NAME, TableSchema
 from store.engine.duck import Cursor, Duck
 from store.errors import DamagedRows, MagneticTierError
 from store.host_time import visible_from_ns
@@ -157,7 +156,7 @@ class AccountTables:
     def _request(self, pinned: Pinned, selection: Selection, columns: Collection[str] | None) -> TailRequest:
         table, version = pinned.info.table, pinned.newest.version
         listed = {name: sorted(values) for name, values in (selection.dimensions or {}).items()}
-        measure_names = listed.pop(layout.MEASURE_NAME, None)
+        measure_names = listed.pop(BY_MEASURE_NAME, None)
         return TailRequest(
             table.account,
             table.database,

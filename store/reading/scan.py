@@ -353,7 +353,7 @@ def _magnetic_rows(view: TableView, selection: Selection, from_ns: int, relation
     if not files:
         return ""
     conditions = magnetic_times(from_ns, to_ns)
-    by_name = {column.name: column for column in view.schema.scanned if column.kind in {"dimension", "measure_name"}}
+    by_name = view.schema.selecting
     for name, values in (selection.dimensions or {}).items():
         listed = ", ".join(quote_text(value) for value in sorted(values))
         conditions.append(f"{by_name[name].quoted} IN ({listed})" if name in by_name and values else "false")

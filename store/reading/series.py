@@ -17,7 +17,7 @@ _NONE = "-1"
 
 def series_of(schema: TableSchema, memory: MemoryView, dimensions: Mapping[str, Collection[str]]) -> str:
     """The series with such dimensions and measure names: the text of an IN list, or of a subquery if there are many."""
-    by_name = {column.name: column for column in schema.scanned if column.kind in {"dimension", "measure_name"}}
+    by_name = schema.selecting
     there = {*memory.series_columns, layout.MEASURE_NAME}
     if not memory.chunks or any(
         not values or name not in by_name or by_name[name].physical not in there for name, values in dimensions.items()

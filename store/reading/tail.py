@@ -15,10 +15,9 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from store import layout
 from store.catalog.catalog import TableInfo
 from store.catalog.contents import ByMeasureName
-from store.catalog.schema import Column
+from store.catalog.schema import BY_MEASURE_NAME, Column
 from store.magnetic.tier import Version
 from store.magnetic.versions import Newest
 from store.reading.partials import Partials
@@ -57,7 +56,7 @@ class TailRequest(msgspec.Struct, frozen=True, omit_defaults=True):
         """The dimensions and the measure name by which series are found; None: all."""
         if self.measure_names is None:
             return self.dimensions
-        return {**(self.dimensions or {}), layout.MEASURE_NAME: self.measure_names}
+        return {**(self.dimensions or {}), BY_MEASURE_NAME: self.measure_names}
 
     @property
     def table(self) -> TableId:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from store.catalog.schema import MEASURE_NAME_COLUMN
+from store.catalog.schema import BY_MEASURE_NAME
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +55,7 @@ class Bounds:
         """The values of dimensions and of the measure name by which rows are found."""
         if self.measure_names is None:
             return self.dimensions
-        return {**self.dimensions, MEASURE_NAME_COLUMN.name: self.measure_names}
+        return {**self.dimensions, BY_MEASURE_NAME: self.measure_names}
 
     def within_any(self, others: Sequence[Bounds]) -> None:
         """Restrict to rows that are within one of some bounds."""

@@ -6,13 +6,13 @@ Columns as recorded from the service: `Database`; `Table`; `measure_name`, `data
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import pyarrow as pa
 
 from store.catalog.contents import ByMeasureName
-from store.catalog.schema import Column, TableSchema
+from store.catalog.schema import MEASURE_NAME_COLUMN, Column, TableSchema
 from store.errors import UnknownDatabase, UnknownTable
 from store.reading.borrowed import Borrowed, Read
 from store.sql.like import Like
@@ -151,7 +151,7 @@ def explain(reads: Sequence[Read]) -> ResultSet:
             f'"{read.table.database}"."{read.table.table}"',
             read.from_ns,
             read.to_ns,
-            "; ".join(f"{name}: {', '.join(sorted(values))}" for name, values in sorted(read.dimensions.items())),
+            "; ".join(_among(name, values) for name, values in sorted(read.dimensions.items())),
             None if read.columns is None else ", ".join(sorted(read.columns)),
             *(read.files, read.size_bytes, read.counted, read.rows, read.partials),
         )
@@ -159,6 +159,11 @@ def explain(reads: Sequence[Read]) -> ResultSet:
     ]
     kinds = [pa.string() if kind is VARCHAR else pa.int64() for _, kind in _EXPLAINED]
     return _result(list(_EXPLAINED), rows, kinds)
+
+
+def _among(name: str, values: Collection[str]) -> str:
+    """What EXPLAIN says of a selection by dimension, or by the measure name."""
+    return f"{name or MEASURE_NAME_COLUMN.name}: {', '.join(sorted(values))}"
 
 
 def _measures(name: str, dimensions: Sequence[Column], singles: Sequence[Column], *, has_multi: bool) -> list[_Measure]:

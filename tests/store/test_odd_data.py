@@ -118,6 +118,7 @@ def found(store: LoneStore, table: TableId) -> list[str]:
 @given(st.lists(st.lists(_rows, min_size=1, max_size=5), min_size=1, max_size=3), _folders, _folders, _folders)
 @example([[Row((), T0, (("v", 1.0),))], [Row((), T0 + 1, (("v", "text"), ("w", True)))]], "a", "b", "c")
 @example([[Row((("zone_name", "a"),), T0, (("v", 1.0),)), Row((), T0 + 1, (("v", 1.0),))]], "a", "b", "c")
+@example([[Row((("measure_name", "a"),), T0, (("v", 1.0),)), Row((), T0 + 1, (("v", 1.0),))]], "a", "b", "c")
 def test_nothing_that_a_frame_holds_stops_the_store(
     frames: list[list[Row]], account: str, database: str, name: str
 ) -> None:

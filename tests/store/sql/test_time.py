@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 import pytest
 from sql_database import NOW_NS, Database
 
-from store.catalog.schema import TableSchema
+from store.catalog.schema import BY_MEASURE_NAME, TableSchema
 from store.endpoint import WriteRecord
 from store.record import MeasureType, TableId
 from store.sql.bound import Query
@@ -131,7 +131,7 @@ HOUR_NS = 3_600 * 10**9
         ("time + 1h > now()", (None, None, None)),
         ("host NOT IN ('a')", (None, None, None)),
         ("host LIKE 'a'", (None, None, None)),
-        ("measure_name = 'x'", (None, None, {"measure_name": {"x"}})),
+        ("measure_name = 'x'", (None, None, {BY_MEASURE_NAME: {"x"}})),
         ("n = 1", (None, None, None)),
     ],
 )
