@@ -63,7 +63,7 @@ wait $$types; types=$$?; echo $(BIN)/mypy; cat $$found; rm $$found; \
 exit $$((tests | types))
 endef
 
-check: $(STAMP) lint  ## lint, types, and every test that starts no process: in about two minutes
+check: $(STAMP) lint  ## lint, types, and every test that starts no process: in two to three minutes
 	$(call run,-m "not processes and not soak" --hypothesis-profile check)
 
 test: $(STAMP) lint  ## the same and every test that starts the product, brokers, buckets; installs what they need
