@@ -7,7 +7,7 @@ a small integer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -73,6 +73,10 @@ Arrays: TypeAlias = Mapping[str, bytes]
 """What a judge saves: arrays as little-endian bytes, by name."""
 
 
+Active: TypeAlias = Callable[[], Sequence[int]]
+"""Finds the subjects that are pending or firing; not every kind needs them."""
+
+
 class Ids(NamedTuple):
     """The series and the subjects of today by their saved index."""
 
@@ -85,7 +89,7 @@ class OfSeries:
 
     __slots__ = ()
 
-    def tick(self, now_ns: int, active: Sequence[int]) -> Judged | None:  # noqa: ARG002  # see above
+    def tick(self, now_ns: int, active: Active) -> Judged | None:  # noqa: ARG002  # see above
         """None."""
         return None
 
@@ -113,11 +117,8 @@ class Judge(Protocol):
         """The values of one batch; None if there are none. Every subject that they name is in `subjects`."""
         ...
 
-    def tick(self, now_ns: int, active: Sequence[int]) -> Judged | None:
-        """The values because time has passed, at row -1; `now_ns` is on the listening clock.
-
-        active: the subjects that are pending or firing.
-        """
+    def tick(self, now_ns: int, active: Active) -> Judged | None:
+        """The values because time has passed, at row -1; `now_ns` is on the listening clock."""
         ...
 
     def subjects_of(self, series: Indices) -> Sequence[Indices]:

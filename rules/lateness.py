@@ -32,11 +32,11 @@ from rules.lane import Found, Lane
 from rules.listening import ListeningClock
 from rules.samples import Rows, Signals, highest_before
 from rules.saved.state import LaneState
+from rules.transition import ZONE_NAME
 from rules.watch import Watch
 from store.record import Int64s, MeasureType, RecordBatch, SeriesIndex, SeriesKey
 
 MOST_HELD = 1_000_000
-ZONE_NAME = "zone_name"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -89,7 +89,7 @@ class Watch:
 
     def tick(self, clock: ListeningClock, waits_ns: int = 0) -> list[Event]:
         """The events by time, in no order that matters. waits_ns: how long samples may wait before they are judged."""
-        found = self.follow(self.judge.tick(clock.listened_ns - waits_ns, self.active()))
+        found = self.follow(self.judge.tick(clock.listened_ns - waits_ns, self.active))
         return found if self.readings is None else [*found, *self._miss(self.readings, clock)]
 
     def _miss(self, readings: Readings, clock: ListeningClock) -> Iterator[Event]:

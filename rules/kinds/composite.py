@@ -24,24 +24,25 @@ import numpy as np
 from rules.arrays import NEVER, Indices
 from rules.bounds import Bounds
 from rules.document import Problems, read_parsed
-from rules.judging import Arrays, Ids, Inputs, Judge, Judged
+from rules.judging import Active, Arrays, Ids, Inputs, Judge, Judged
 from rules.keys import DURATION, Form, Key, Section, choice
-from rules.kinds.kind import Kind
+from rules.kinds.kind import Kind, OnNoSamples
+from rules.kinds.zone import zone_key
 from rules.logic import Logic, parse_logic
 from rules.selection import Selection
+from rules.transition import ZONE_NAME
 from store.record import SeriesIndex, SeriesKey
 from store.values.durations import duration_ns
 from store.values.yaml_text import Node
 
 DEVICE, ZONE = "device", "zone"
-ZONE_NAME = "zone_name"
 
 Pairs = frozenset[tuple[str, str]]
 """The dimensions of an alert."""
 
 
 @dataclass(frozen=True, slots=True)
-class Composite:
+class Composite(OnNoSamples):
     """The value says whether a condition over other rules holds.
 
     definitions  those of its rules, by their names; a rule is changed if one of its rules is
@@ -63,25 +64,6 @@ class Composite:
     def facts(self) -> tuple[object, ...]:
         """Everything."""
         return "composite", self.of.text, self.by, duration_ns(self.within), sorted(self.definitions.items())
-
-    @property
-    def is_measured(self) -> bool:
-        """No."""
-        return False
-
-    @property
-    def alias(self) -> str:
-        """None."""
-        return ""
-
-    @property
-    def together(self) -> tuple[str, ...] | None:
-        """None."""
-        return None
-
-    def measures(self, measure: str, /) -> tuple[str, ...]:  # noqa: ARG002  # of no kind of samples
-        """None: it needs no samples."""
-        return ()
 
     def build(self, measure: str, index: SeriesIndex, /) -> Judge:  # noqa: ARG002  # of no kind of samples
         """A judge that keeps which of its rules fire for whom."""
@@ -142,7 +124,7 @@ class CompositeJudge:
         """None: samples say nothing."""
         return None
 
-    def tick(self, now_ns: int, active: Sequence[int]) -> Judged | None:  # noqa: ARG002  # see `pass_time`
+    def tick(self, now_ns: int, active: Active) -> Judged | None:  # noqa: ARG002  # see `pass_time`
         """None: it is asked after all others."""
         return None
 
@@ -209,7 +191,7 @@ class CompositeJudge:
         if self._composite.by == ZONE:
             if turned.zone is None:
                 return None
-            return self.subjects.id_of(SeriesKey(((ZONE_NAME, turned.zone),), ""), turned.zone)
+            return self.subjects.id_of(zone_key(turned.zone), turned.zone)
         dimensions = dict(turned.pairs)
         if turned.rule in self._composite.wide or not dimensions or [*dimensions] == [ZONE_NAME]:
             return None

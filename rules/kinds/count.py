@@ -25,7 +25,7 @@ from rules.ahead import latest_sound_ns
 from rules.arrays import NEVER, Indices, grown, packed, unpacked
 from rules.bounds import UNBOUNDED, Bounds
 from rules.document import Problems, read_items, read_text
-from rules.judging import Arrays, Ids, Inputs, Judge, Judged
+from rules.judging import Active, Arrays, Ids, Inputs, Judge, Judged
 from rules.keys import BOUND_KEYS, SPAN, Form, Key, bounds_of, mapping
 from rules.kinds.kind import Kind, OnMeasure
 from rules.selection import Selection
@@ -129,10 +129,10 @@ class CountJudge:
             repeats=len(set(groups)) < len(groups),
         )
 
-    def tick(self, now_ns: int, active: Sequence[int]) -> Judged | None:
+    def tick(self, now_ns: int, active: Active) -> Judged | None:
         """The number of events of the groups that lose one, and of those that are active."""
         due = np.flatnonzero(self._due_ns[: len(self.subjects)] <= now_ns).tolist()
-        groups = [group for group in sorted({*due, *active}) if self._heard_ns[group] not in (NEVER, now_ns)]
+        groups = [group for group in sorted({*due, *active()}) if self._heard_ns[group] not in (NEVER, now_ns)]
         if not groups:
             return None
         times = [self._newest_ns[group] + max(0, now_ns - self._heard_ns[group]) for group in groups]

@@ -54,15 +54,10 @@ class Judging(Condition, Protocol):
         ...
 
 
-class OnMeasure:
-    """What most conditions share: their values are computed from the rule's own measure, and their bounds written."""
+class Computed:
+    """What conditions share whose values are computed, unless they say otherwise."""
 
     __slots__ = ()
-
-    @property
-    def bounds(self) -> Bounds:
-        """None: they are written."""
-        return UNBOUNDED
 
     @property
     def is_measured(self) -> bool:
@@ -79,9 +74,30 @@ class OnMeasure:
         """None: each series is judged by itself."""
         return None
 
+
+class OnMeasure(Computed):
+    """What most conditions share: their values are computed from the rule's own measure, and their bounds written."""
+
+    __slots__ = ()
+
+    @property
+    def bounds(self) -> Bounds:
+        """None: they are written."""
+        return UNBOUNDED
+
     def measures(self, measure: str, /) -> tuple[str, ...]:
         """The rule's own."""
         return (measure,)
+
+
+class OnNoSamples(Computed):
+    """What conditions share that are not about samples, but about their absence, or about other rules."""
+
+    __slots__ = ()
+
+    def measures(self, measure: str, /) -> tuple[str, ...]:  # noqa: ARG002  # of no kind of samples
+        """None: it needs no samples."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True)

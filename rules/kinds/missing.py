@@ -16,7 +16,7 @@ from datetime import timedelta
 from rules.bounds import Bounds
 from rules.document import Problems, read_items, read_pairs, read_text
 from rules.keys import SPAN, Form, Key, Section
-from rules.kinds.kind import Kind
+from rules.kinds.kind import Kind, OnNoSamples
 from store.record import Dimensions
 from store.values.durations import duration_ns
 from store.values.yaml_text import Node, ScalarNode, SequenceNode
@@ -35,7 +35,7 @@ _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(OnNoSamples):
     """How long a series may be silent, and which devices must be heard at all.
 
     after   None: learnt
@@ -59,25 +59,6 @@ class Missing:
         """Everything."""
         spans = (None if span is None else duration_ns(span) for span in (self.after, self.until))
         return ("missing", *spans, self.share, self.expect)
-
-    @property
-    def is_measured(self) -> bool:
-        """No: the value is how long it was silent."""
-        return False
-
-    @property
-    def alias(self) -> str:
-        """None."""
-        return ""
-
-    @property
-    def together(self) -> tuple[str, ...] | None:
-        """None."""
-        return None
-
-    def measures(self, measure: str, /) -> tuple[str, ...]:  # noqa: ARG002  # of no kind of samples
-        """None: it needs no samples."""
-        return ()
 
     @property
     def least_ns(self) -> int:

@@ -20,7 +20,7 @@ from datetime import timedelta
 import numpy as np
 
 from rules.arrays import Indices, packed, unpacked
-from rules.judging import Arrays, Ids, Inputs, Judge, Judged
+from rules.judging import Active, Arrays, Ids, Inputs, Judge, Judged
 from rules.keys import NUMBER, SPAN, Key, Section
 from rules.kinds.kind import Kind, OnMeasure
 from rules.kinds.windows import Window, ZoneWindows
@@ -80,7 +80,7 @@ class PeersJudge:
         """The values of the windows that this batch closes."""
         return self._judged(self._windows.take(inputs, selection))
 
-    def tick(self, now_ns: int, active: Sequence[int]) -> Judged | None:  # noqa: ARG002  # windows close for all
+    def tick(self, now_ns: int, active: Active) -> Judged | None:  # noqa: ARG002  # windows close for all
         """The values of the windows that close now."""
         return self._judged(self._windows.tick(now_ns))
 

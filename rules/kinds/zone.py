@@ -15,7 +15,7 @@ import numpy as np
 
 from rules.arrays import Indices
 from rules.bounds import UNBOUNDED, Bounds
-from rules.judging import Arrays, Ids, Inputs, Judge, Judged
+from rules.judging import Active, Arrays, Ids, Inputs, Judge, Judged
 from rules.keys import BOUND_KEYS, SPAN, Key, Section, bounds_of, choice, mapping
 from rules.kinds.kind import Kind, OnMeasure
 from rules.kinds.windows import Window, ZoneWindows
@@ -84,7 +84,7 @@ class ZoneJudge:
         """The values of the windows that this batch closes."""
         return self._judged([*self._windows.take(inputs, selection)])
 
-    def tick(self, now_ns: int, active: Sequence[int]) -> Judged | None:  # noqa: ARG002  # windows close for all
+    def tick(self, now_ns: int, active: Active) -> Judged | None:  # noqa: ARG002  # windows close for all
         """The values of the windows that close now."""
         return self._judged([*self._windows.tick(now_ns)])
 

@@ -66,9 +66,7 @@ class Backtest:
         time_ns = times_of(table[layout.time])
         order = np.argsort(time_ns, kind="stable")
         series = self._series(table)
-        columns = {
-            name: table[name].cast(pa.float64()).to_numpy() for name in layout.measures if is_number(table[name].type)
-        }
+        columns = self._values(table)
         for chosen in self._batches(order, time_ns):
             values = {name: column[chosen] for name, column in columns.items()}
             self._note(self._replay.feed(series[chosen], time_ns[chosen], values))
@@ -92,6 +90,14 @@ class Backtest:
             upto_ns = self._begins_ns + max(int(tick[start]) - 1, 0) * self._every_ns
             self._note(self._replay.listen(upto_ns, self._every_ns))
             yield order[start:stop]
+
+    def _values(self, table: pa.Table) -> dict[str, Float64s]:
+        """The values of each row by measure, of those that are numbers."""
+        return {
+            name: table[name].cast(pa.float64()).to_numpy()
+            for name in self._layout.measures
+            if _is_number(table[name].type)
+        }
 
     def _series(self, table: pa.Table) -> Int32s:
         """The series of each row."""
@@ -163,8 +169,7 @@ def _tick_ns(shortest_span_ns: int | None) -> int:
     return min(max(seconds, 1), MOST_TICK_S) * NS
 
 
-def is_number(kind: pa.DataType) -> bool:
-    """Whether rules can evaluate a column of this type."""
+def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 

@@ -24,7 +24,7 @@ from rules.kinds.composite import Composite
 from rules.kinds.peers import Peers
 from rules.kinds.zone import Zone
 from rules.phases import Phase
-from rules.replaying.backtest import Backtest, Layout, is_number, times_of
+from rules.replaying.backtest import Backtest, Layout, times_of
 from rules.rule import Rule, RuleSet
 from rules.transition import ZONE_NAME, Transition
 from rules.watch import Watch
@@ -154,13 +154,8 @@ class _Run(Backtest):
 
     def step(self, rows: pa.Table, now_ns: int) -> None:
         """Judge the rows of one time, and that it is this time."""
-        values = {
-            name: rows[name].cast(pa.float64()).to_numpy()
-            for name in self._layout.measures
-            if is_number(rows[name].type)
-        }
         times = np.full(len(rows), now_ns, np.int64)
-        self.transitions += self._replay.feed(self._series(rows), times, values)
+        self.transitions += self._replay.feed(self._series(rows), times, self._values(rows))
         self.transitions += self._replay.tick(now_ns)
 
 
