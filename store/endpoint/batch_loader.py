@@ -15,12 +15,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from store.catalog.catalog import TableInfo
-from store.endpoint.batch_loads import is_to_do
 from store.endpoint.batch_model import columns_of, records_of
 from store.endpoint.batch_rows import CsvRow, FileFault, read_rows
 from store.endpoint.batch_task import (
@@ -39,7 +35,7 @@ from store.endpoint.records import read_records
 from store.endpoint.write import WriteRecords, find_table
 from store.errors import StoreError
 from store.objects.location import S3Location
-from store.objects.new_files import new_file
+from store.objects.new_files import new_file, write_json
 from store.objects.read_files import files_below
 from store.record import TableId
 
@@ -94,7 +90,7 @@ class BatchLoader:
         await asyncio.to_thread(lambda: call.store.catalog.refresh(now=True))
         for account in call.store.catalog.accounts():
             for task in tasks_of(call.store.catalog, account).values():
-                if is_to_do(task):
+                if task.is_to_do:
                     await self._load(self.call_for(account), task.id)
 
     async def _load(self, call: Context, task_id: str) -> None:
@@ -119,7 +115,7 @@ class BatchLoader:
         def changed(tasks: dict[str, BatchTask]) -> BatchTask:
             task = tasks.get(task_id)
             is_others = task is not None and task.owner != self.owner and call.now_ns - task.seen_ns < ABANDONED_NS
-            if task is None or not is_to_do(task) or (task.status == IN_PROGRESS and is_others):
+            if task is None or not task.is_to_do or (task.status == IN_PROGRESS and is_others):
                 raise _Lost
             task.status, task.owner, task.seen_ns = IN_PROGRESS, self.owner, call.now_ns
             return task
@@ -223,7 +219,8 @@ class _Loading:
             where = task.request["ReportConfiguration"]["ReportS3Configuration"]
             prefix = (where.get("ObjectKeyPrefix") or "").strip("/")
             path = f"{prefix}/{task.id}.json" if prefix else f"{task.id}.json"
-            await asyncio.to_thread(_put, self._place(where["BucketName"]), path, task.report())
+            place, report = self._place(where["BucketName"]), task.report()
+            await asyncio.to_thread(lambda: write_json(new_file(place, path), report))
         task.errors, task.task_errors = {}, []
         task.status = FAILED if has_failed else SUCCEEDED
         await self._save()
@@ -276,9 +273,3 @@ def _taken(rows: Iterator[CsvRow]) -> list[CsvRow]:
 
 def _skip(rows: Iterator[CsvRow], count: int) -> None:
     next(itertools.islice(rows, count, count), None)
-
-
-def _put(place: Path | S3Location, path: str, content: Any) -> None:
-    new = new_file(place, path)
-    new.stream.write(msgspec.json.format(msgspec.json.encode(content)))
-    new.finish()

@@ -14,7 +14,6 @@ from store.endpoint.batch_task import (
     PENDING_RESUME,
     PROGRESS_STOPPED,
     SUCCEEDED,
-    TO_DO,
     BatchTask,
     change_tasks,
     tasks_of,
@@ -178,8 +177,3 @@ def _times(task: BatchTask) -> dict[str, object]:
 def _entry(task: BatchTask) -> dict[str, object]:
     request = task.request
     return {**_times(task), "DatabaseName": request["TargetDatabaseName"], "TableName": request["TargetTableName"]}
-
-
-def is_to_do(task: BatchTask) -> bool:
-    """Whether somebody has to load it."""
-    return task.status in TO_DO

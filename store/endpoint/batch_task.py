@@ -16,7 +16,7 @@ _TIMES = re.compile(r" \[[^\]]*?\)")  # in a reason: they are others each time
 
 CREATED, IN_PROGRESS, PENDING_RESUME = "CREATED", "IN_PROGRESS", "PENDING_RESUME"
 FAILED, SUCCEEDED, PROGRESS_STOPPED = "FAILED", "SUCCEEDED", "PROGRESS_STOPPED"
-TO_DO = (CREATED, IN_PROGRESS, PENDING_RESUME)
+_TO_DO = (CREATED, IN_PROGRESS, PENDING_RESUME)
 
 
 class Progress(msgspec.Struct, rename="pascal"):
@@ -56,6 +56,11 @@ class BatchTask(msgspec.Struct, omit_defaults=True):
     message: str = ""
     owner: str = ""
     seen_ns: int = 0
+
+    @property
+    def is_to_do(self) -> bool:
+        """Whether somebody has to load it."""
+        return self.status in _TO_DO
 
     @property
     def has_failed(self) -> bool:

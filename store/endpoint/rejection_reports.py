@@ -13,15 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from store.catalog.catalog import Said, TableInfo
 from store.endpoint.admission import Rejection
 from store.endpoint.arns import account_number
 from store.endpoint.context import Context
 from store.endpoint.payload import WriteRecord
 from store.objects.location import S3Location
-from store.objects.new_files import new_file
+from store.objects.new_files import new_file, write_json
 from store.values.durations import duration_ns
 from store.values.times import rfc3339
 
@@ -43,7 +41,7 @@ async def report_rejections(
     if place is None or not late or not info.settings.magnetic_writes:
         return
     path = _path(call, info, where.get("ObjectKeyPrefix", ""))
-    report = msgspec.json.format(msgspec.json.encode(_report(call, late)))
+    report = _report(call, late)
     await call.runner.run(lambda: _write(place, path, report))
 
 
@@ -73,10 +71,8 @@ def _report(call: Context, late: Sequence[Rejection]) -> dict[str, Any]:
     }
 
 
-def _write(place: Path | S3Location, path: str, report: bytes) -> None:
+def _write(place: Path | S3Location, path: str, report: Mapping[str, Any]) -> None:
     try:
-        new = new_file(place, path)
-        new.stream.write(report)
-        new.finish()
+        write_json(new_file(place, path), report)
     except OSError as error:
         log.warning("a report of rejected records cannot be written to %s: %s", path, error)

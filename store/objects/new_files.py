@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+import msgspec
 import pyarrow as pa
 
 from store.objects import s3_files
@@ -34,6 +35,16 @@ class NewFile(Protocol):
 def new_file(location: Path | S3Location, path: str) -> NewFile:
     """A new file at `path` below a location; replaces an existing one. Raises OSError."""
     return _InFolder(location / path) if isinstance(location, Path) else _InBucket(location, path)
+
+
+def write_json(new: NewFile, content: Any) -> None:
+    """Write this as indented JSON, and finish the file. Raises OSError; then nothing of it is left."""
+    try:
+        new.stream.write(msgspec.json.format(msgspec.json.encode(content)))
+        new.finish()
+    except OSError:
+        new.discard()
+        raise
 
 
 class _InFolder:

@@ -4,8 +4,7 @@ Files know the number of their rows and the range of their times. They say it of
 that begins and ends outside of them, with no condition but time, and no row in their range of time was replaced
 (`superseded_ns`). The rows of other files are read, and those that only RAM has. Times of files are whole microseconds:
 rows of the first and last microsecond are read, of the one or two files that have them, if RAM does not have all of
-them. A file that this process has
-not read yet is read, too: it may be damaged.
+them. A file that this process has not read yet is read, too: it may be damaged.
 """
 
 # ruff: noqa: S608 - SQL is put together here, from names and literals quoted by us

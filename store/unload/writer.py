@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from store.objects.location import S3Location
-from store.objects.new_files import NewFile, new_file
+from store.objects.new_files import NewFile, new_file, write_json
 from store.reading.insights import Exported
 from store.sql import ResultColumn, ScalarType, type_body
 from store.sql.errors import NotSupported, QueryFailed, SyntaxInvalid, TypeMismatch
@@ -150,8 +149,7 @@ class _Writing:
     def _put(self, path: str, content: Any) -> str:
         new = new_file(self._place, path)
         self._descriptions.append(new)
-        new.stream.write(msgspec.json.format(msgspec.json.encode(content)))
-        new.finish()
+        write_json(new, content)
         return self._url + path
 
 
