@@ -27,7 +27,13 @@ from store.errors import Behind, MagneticUnavailable, PartitionSilent
 from store.processes.pool import QueryProcesses
 from store.record import TableId
 
-ENCODERS = ("pipeline.api.http.results", "store.endpoint.rows", "store.endpoint.description", "store.unload.writer")
+ENCODERS = (
+    "pipeline.api.http.results",
+    "store.endpoint.rows",
+    "store.endpoint.scheduled.rows",
+    "store.endpoint.description",
+    "store.unload.writer",
+)
 """What query processes need besides SQL."""
 NOT_NOW = (LogFull, LogUnavailable, PeerUnavailable, PartitionSilent, Behind, MagneticUnavailable, Busy)
 

@@ -1,4 +1,5 @@
-"""Resource names of AWS: `arn:aws:timestream:<region>:<account number>:database/<name>[/table/<name>]`.
+"""Resource names of AWS: `arn:aws:timestream:<region>:<account number>:database/<name>[/table/<name>]`, and
+`…:scheduled-query/<name and suffix>`.
 
 Clients expect an account number of twelve digits. Accounts here have names: a name of twelve digits is the number; for
 any other name the number is derived from it (its SHA-256, modulo 10^12).
@@ -11,6 +12,7 @@ import re
 
 _NUMBER = re.compile(r"\d{12}", re.ASCII)
 _ARN = re.compile(r"arn:[^:]*:timestream:[^:]*:(\d{12}):database/([^/]+)(?:/table/([^/]+))?", re.ASCII)
+_SCHEDULED = re.compile(r"arn:[^:]*:timestream:[^:]*:(\d{12}):scheduled-query/(.+)", re.ASCII)
 
 
 def account_number(account: str) -> str:
@@ -36,3 +38,14 @@ def parse_arn(arn: str, account: str) -> tuple[str, str | None] | None:
     if match is None or match[1] != account_number(account):
         return None
     return match[2], match[3]
+
+
+def scheduled_arn(region: str, account: str, query_id: str) -> str:
+    """The ARN of a scheduled query."""
+    return f"arn:aws:timestream:{region}:{account_number(account)}:scheduled-query/{query_id}"
+
+
+def parse_scheduled_arn(arn: str, account: str) -> str | None:
+    """The id of the scheduled query of an ARN of this account; None for any other ARN."""
+    match = _SCHEDULED.fullmatch(arn)
+    return match[2] if match is not None and match[1] == account_number(account) else None

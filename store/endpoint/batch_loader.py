@@ -12,11 +12,12 @@ import itertools
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from store.catalog.catalog import TableInfo
+from store.endpoint.admission import Rejection
 from store.endpoint.batch_model import columns_of, records_of
 from store.endpoint.batch_rows import CsvRow, FileFault, read_rows
 from store.endpoint.batch_task import (
@@ -30,6 +31,7 @@ from store.endpoint.batch_task import (
 )
 from store.endpoint.context import Buckets, Context
 from store.endpoint.errors import EndpointError, Validation
+from store.endpoint.patience import patiently
 from store.endpoint.payload import WriteRecord
 from store.endpoint.records import read_records
 from store.endpoint.write import WriteRecords, find_table
@@ -46,7 +48,6 @@ FILES_MAX = 100  # of a task, as in the service
 SAVE_EVERY_NS = 2_000_000_000
 ABANDONED_NS = 60_000_000_000
 LOOK_EVERY_S = 10.0
-AGAIN_AFTER_S = 1.0
 REST_MAX_S = 0.05  # after a chunk, as long as it took: the stream runs in the same process
 _OF_RECORD = re.compile(r"^The record at index \d+ ")
 
@@ -200,16 +201,14 @@ class _Loading:
 
     async def _written(self, info: TableInfo, records: list[WriteRecord]) -> Mapping[int, str]:
         """Write records; the reasons of those that are rejected, by index. Waits while the writer is overloaded."""
-        again: tuple[type[Exception], ...] = (*self._loader.refusals, TimeoutError)
-        while records:
-            try:
-                rejected = await self._loader.write.store(self._loader.call_for(self._call.account), info, records)
-            except again:
-                await asyncio.sleep(AGAIN_AFTER_S)
-                await self._save()  # so that no other worker takes the task for abandoned
-            else:
-                return {entry.index: entry.reason for entry in sorted(rejected, key=lambda entry: entry.index)}
-        return {}
+        loader = self._loader
+
+        def write() -> Awaitable[list[Rejection]]:
+            return loader.write.store(loader.call_for(self._call.account), info, records)
+
+        # what is saved after each wait tells other workers that the task is not abandoned
+        rejected = await patiently(write, loader.refusals, self._save) if records else []
+        return {entry.index: entry.reason for entry in rejected}
 
     async def _end(self) -> None:
         """Write the report, and forget what is in it."""

@@ -35,6 +35,8 @@ from store.endpoint.errors import (
 from store.endpoint.prepare import prepare_query
 from store.endpoint.queries import Queries
 from store.endpoint.results import KEPT_ACCOUNT_BYTES
+from store.endpoint.scheduled import operations as scheduled
+from store.endpoint.scheduled.runner import ScheduledRunner
 from store.endpoint.shapes import check
 from store.endpoint.signature import region_of
 from store.endpoint.tables import OPERATIONS
@@ -54,18 +56,6 @@ from store.processes.job import Executor
 from store.reading.reader import Reader
 
 TARGET_PREFIX = "Timestream_20181101."
-
-# operations of the service that this server does not support
-NOT_OFFERED = frozenset(
-    {
-        "CreateScheduledQuery",
-        "DeleteScheduledQuery",
-        "DescribeScheduledQuery",
-        "ExecuteScheduledQuery",
-        "ListScheduledQueries",
-        "UpdateScheduledQuery",
-    }
-)
 
 _STORE_ERRORS: Mapping[type[RequestError], type[EndpointError]] = {
     UnknownDatabase: ResourceNotFound,
@@ -114,7 +104,7 @@ class Endpoint:
         self._clock_ns = clock_ns
         self._refusals = refusals
         self._write, queries = WriteRecords(writer), Queries(page_prefix, monotonic_ns, page_bytes)
-        self._has_task = asyncio.Event()
+        self._has_task, self._has_run = asyncio.Event(), asyncio.Event()
         self._operations: dict[str, Callable[[Context], Awaitable[dict[str, object]]]] = {
             "DescribeEndpoints": _describe_endpoints,
             "WriteRecords": self._write.handle,
@@ -123,23 +113,58 @@ class Endpoint:
             "PrepareQuery": prepare_query,
             **dict.fromkeys(OPERATIONS, _on_catalog),
             **dict.fromkeys(batch_loads.OPERATIONS, self._on_tasks),
+            "CreateScheduledQuery": self._create_scheduled,
+            **dict.fromkeys(scheduled.OPERATIONS, self._on_scheduled),
         }
 
-    async def work(self, buckets: Callable[[str], Buckets], worker: str) -> None:
-        """Load batch load tasks until cancelled; `worker` is the name of this one, "" if there is no other."""
-        await self.loader(buckets, worker).work(self._has_task)
+    async def work(
+        self, buckets: Callable[[str], Buckets], worker: str, runner: Callable[[str], Runner] = lambda _: InThreads()
+    ) -> None:
+        """Load batch load tasks, and run scheduled queries, until cancelled.
+
+        worker  the name of this one, "" if there is no other
+        runner  runs the queries of an account
+        """
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.loader(buckets, worker).work(self._has_task))
+            tasks.create_task(self.scheduled(buckets, worker, runner).work(self._has_run))
 
     def loader(self, buckets: Callable[[str], Buckets], worker: str = "") -> BatchLoader:
         """What loads batch load tasks."""
         return BatchLoader(self._write, self._call_for, buckets, self._refusals, worker)
 
-    def _call_for(self, account: str) -> Context:
-        now_ns = self._clock_ns()
-        return Context({}, {}, account, region_of({}), now_ns, self._store, self._executor, InThreads(), "BatchLoad")
+    def scheduled(
+        self,
+        buckets: Callable[[str], Buckets],
+        worker: str = "",
+        runner: Callable[[str], Runner] = lambda _: InThreads(),
+    ) -> ScheduledRunner:
+        """What runs scheduled queries."""
+
+        def call_for(account: str) -> Context:
+            return self._call_for(account, runner(account))
+
+        return ScheduledRunner(self._write, call_for, buckets, self._refusals, worker)
+
+    def _call_for(self, account: str, runner: Runner | None = None) -> Context:
+        """A call that no client has made."""
+        now_ns, region = self._clock_ns(), region_of({})
+        return Context({}, {}, account, region, now_ns, self._store, self._executor, runner or InThreads(), "Task")
 
     async def _on_tasks(self, call: Context) -> dict[str, object]:
         answer = await _in_catalog(call, batch_loads.OPERATIONS[call.operation])
         self._has_task.set()
+        return answer
+
+    async def _create_scheduled(self, call: Context) -> dict[str, object]:
+        await call.runner.run(lambda: call.store.catalog.refresh(now=True), text=call.operation)
+        answer = await scheduled.create(call)
+        self._has_run.set()
+        return answer
+
+    async def _on_scheduled(self, call: Context) -> dict[str, object]:
+        answer = await _in_catalog(call, scheduled.OPERATIONS[call.operation])
+        self._has_run.set()
         return answer
 
     async def handle(
@@ -177,10 +202,8 @@ class Endpoint:
     ) -> dict[str, object]:
         prefix, name = target[: len(TARGET_PREFIX)], target[len(TARGET_PREFIX) :]
         operation = self._operations.get(name)
-        if prefix != TARGET_PREFIX or (operation is None and name not in NOT_OFFERED):
+        if prefix != TARGET_PREFIX or operation is None:
             raise UnknownOperation(f"Unknown operation '{target[:200]}'")
-        if operation is None:
-            raise Validation(f"The operation {name} is not offered yet.")
         request = _decode(body)
         check(name, request)
         region, now_ns = region_of(headers), self._clock_ns()

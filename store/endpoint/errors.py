@@ -8,6 +8,7 @@ EndpointError                      sent to the client with `status` and the wire
 ├── ServiceQuotaExceeded   402     the caller: it has as many databases or tables as its account may have
 ├── AccessDenied           403     the caller: the signature is of no known account
 ├── ResourceNotFound       404     the caller: no such database or table
+│   └── ScheduledQueryNotFound     the caller: no such scheduled query
 ├── Conflict               409     the caller: it already exists, or was cancelled
 ├── QueryExecution         400     the caller: the query failed on its data
 ├── RejectedRecords        419     the caller: some records were not stored
@@ -97,6 +98,19 @@ class ResourceNotFound(EndpointError):
 
     status = 404
     wire_name = "ResourceNotFoundException"
+
+
+class ScheduledQueryNotFound(ResourceNotFound):
+    """A scheduled query that does not exist."""
+
+    def __init__(self, arn: str) -> None:
+        super().__init__(f"The resource with arn {arn} does not exist.")
+        self.arn = arn
+
+    @property
+    def members(self) -> Mapping[str, object]:
+        """The ARN that was asked for."""
+        return {"ScheduledQueryArn": self.arn}
 
 
 class Conflict(EndpointError):

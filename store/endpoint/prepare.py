@@ -5,6 +5,8 @@ As in the service, prepared statements are not stored: ValidateOnly has to be tr
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from store.endpoint.context import Context
@@ -21,14 +23,19 @@ async def prepare_query(call: Context) -> dict[str, object]:
     text = call.request["QueryString"]
     if not call.request.get("ValidateOnly"):
         raise Validation("PrepareQuery is only supported with ValidateOnly set to true.")
+    return {"QueryString": text, **await prepare(call, text)}
+
+
+async def prepare(call: Context, text: str) -> dict[str, Any]:
+    """`Columns` and `Parameters` of a statement. Raises Validation."""
     job = Job(SqlRequest(text, call.now_ns, is_prepared=True), described)
 
-    def run() -> dict[str, object]:
+    def run() -> dict[str, Any]:
         with call.store.lender(call.account) as lender, call.executor.run(lender, job) as answer:
-            found: dict[str, object] = msgspec.json.decode(b"".join(answer.parts))
+            found: dict[str, Any] = msgspec.json.decode(b"".join(answer.parts))
         return found
 
     try:
-        return {"QueryString": text, **await call.runner.run(run, text=text)}
+        return await call.runner.run(run, text=text)
     except SqlError as error:
         raise error_of(error) from error

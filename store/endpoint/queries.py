@@ -42,7 +42,10 @@ class Queries:
         wants_insights = (call.request.get("QueryInsights") or {}).get("Mode") == "ENABLED_WITH_RATE_CONTROL"
         result, insights = await self._run(call, text, query_id, wants_insights=wants_insights)
         page, scanned = result.page(0, max_rows), insights.scanned_bytes
-        told = {"QueryInsightsResponse": _told(call, result, insights)} if wants_insights else {}
+        told = {}
+        if wants_insights:
+            read = told_insights(call, len(result), result.described.size_bytes, insights)
+            told = {"QueryInsightsResponse": read | _unloaded(insights.exported)}
         if page.count == len(result):
             return _answer(query_id, result, page, scanned) | told
         kept = self._kept.keep(query_id, call.account, text, result, self._monotonic_ns(), scanned)
@@ -94,28 +97,32 @@ def _answer(query_id: str, result: Rows, page: Page, scanned_bytes: int, token: 
         "QueryStatus": {
             "ProgressPercentage": 100.0,
             "CumulativeBytesScanned": scanned_bytes,
-            "CumulativeBytesMetered": max(scanned_bytes, METERED_LEAST_BYTES),
+            "CumulativeBytesMetered": metered_bytes(scanned_bytes),
         },
         **({} if token is None else {"NextToken": token}),
     }
 
 
-def _told(call: Context, result: Rows, insights: Insights) -> dict[str, object]:
+def metered_bytes(scanned_bytes: int) -> int:
+    """What the service would charge for."""
+    return max(scanned_bytes, METERED_LEAST_BYTES)
+
+
+def told_insights(call: Context, rows: int, size_bytes: int, insights: Insights) -> dict[str, object]:
     """What was read and found. The spatial coverage is unknown: no table is divided by dimensions."""
     widest = insights.widest
-    exported = insights.exported
-    of_unload = {} if exported is None else _unloaded(exported)
     of_time = {} if widest is None else {"TableArn": table_arn(call.region, call.account, *widest)}
     return {
         "QueryTableCount": insights.tables,
-        "OutputRows": len(result),
-        "OutputBytes": result.described.size_bytes,
-        **of_unload,
+        "OutputRows": rows,
+        "OutputBytes": size_bytes,
         **({} if widest is None else {"QueryTemporalRange": {"Max": {"Value": insights.range_ns, **of_time}}}),
     }
 
 
-def _unloaded(exported: Exported) -> dict[str, object]:
+def _unloaded(exported: Exported | None) -> dict[str, object]:
+    if exported is None:
+        return {}
     return {
         "UnloadPartitionCount": exported.partitions,
         "UnloadWrittenRows": exported.rows,

@@ -40,6 +40,11 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
+class Time:
+    """Seconds since 1970, whole or not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Flag:
     """true or false."""
 
@@ -61,7 +66,7 @@ class Structure:
     optional: Mapping[str, Shape] = field(default_factory=dict)
 
 
-Shape: TypeAlias = Text | Number | Flag | ListOf | Structure
+Shape: TypeAlias = Text | Number | Time | Flag | ListOf | Structure
 
 _ANY_NAME = Text(1)
 _NEW_NAME = Text(1, 256, r"[a-zA-Z0-9_.-]+")
@@ -206,6 +211,68 @@ _BATCH_LOAD = Structure(
         "RecordVersion": Number(),
     },
 )
+_COLUMN = Text()
+_TARGET_ATTRIBUTES = ListOf(
+    Structure(
+        {"SourceColumn": _COLUMN, "MeasureValueType": Text(choices=_MEASURE_TYPES[:-1])},
+        {"TargetMultiMeasureAttributeName": _COLUMN},
+    ),
+    1,
+)
+_DESTINATION = Structure(
+    {
+        "DatabaseName": _ANY_NAME,
+        "TableName": _ANY_NAME,
+        "TimeColumn": _COLUMN,
+        "DimensionMappings": ListOf(Structure({"Name": _COLUMN, "DimensionValueType": Text(choices=("VARCHAR",))})),
+    },
+    {
+        "MeasureNameColumn": _COLUMN,
+        "MultiMeasureMappings": Structure(
+            {"MultiMeasureAttributeMappings": _TARGET_ATTRIBUTES}, {"TargetMultiMeasureName": _COLUMN}
+        ),
+        "MixedMeasureMappings": ListOf(
+            Structure(
+                {"MeasureValueType": Text(choices=tuple(kind for kind in _MEASURE_TYPES if kind != "TIMESTAMP"))},
+                {
+                    "MeasureName": _COLUMN,
+                    "SourceColumn": _COLUMN,
+                    "TargetMeasureName": _COLUMN,
+                    "MultiMeasureAttributeMappings": _TARGET_ATTRIBUTES,
+                },
+            ),
+            1,
+        ),
+    },
+)
+_ERROR_REPORTS = Structure(
+    {
+        "S3Configuration": Structure(
+            {"BucketName": _BUCKET},
+            {
+                "ObjectKeyPrefix": Text(1, 896, _KEY_PATTERN),
+                "EncryptionOption": Text(choices=("SSE_S3", "SSE_KMS")),
+            },
+        )
+    }
+)
+_CLIENT_TOKEN = Text(32, 128)
+_SCHEDULED_QUERY = Structure(
+    {
+        "Name": Text(1, 64, _KEY_PATTERN),
+        "QueryString": Text(1, 262_144),
+        "ScheduleConfiguration": Structure({"ScheduleExpression": Text(1, 256)}),
+        "NotificationConfiguration": Structure({"SnsConfiguration": Structure({"TopicArn": _ARN})}),
+        "ScheduledQueryExecutionRoleArn": _ARN,
+        "ErrorReportConfiguration": _ERROR_REPORTS,
+    },
+    {
+        "TargetConfiguration": Structure({"TimestreamConfiguration": _DESTINATION}),
+        "ClientToken": _CLIENT_TOKEN,
+        "Tags": _TAGS,
+        "KmsKeyId": Text(1, 2048),
+    },
+)
 _TASK = Structure({"TaskId": Text(3, 32, r"[A-Z0-9]+")})
 _TABLE: dict[str, Shape] = {"DatabaseName": _ANY_NAME, "TableName": _ANY_NAME}
 _PAGE: dict[str, Shape] = {"NextToken": Text(1), "MaxResults": Number(1, 20)}
@@ -240,7 +307,7 @@ REQUESTS: Mapping[str, Structure] = {
     "Query": Structure(
         {"QueryString": Text(1, 262_144)},
         {
-            "ClientToken": Text(32, 128),
+            "ClientToken": _CLIENT_TOKEN,
             "NextToken": Text(1, 2048),
             "MaxRows": Number(1, 1000),
             "QueryInsights": Structure({"Mode": Text(choices=("ENABLED_WITH_RATE_CONTROL", "DISABLED"))}),
@@ -255,6 +322,18 @@ REQUESTS: Mapping[str, Structure] = {
             "MaxResults": Number(1, 100),
             "TaskStatus": Text(choices=_TASK_STATES),
         }
+    ),
+    "CreateScheduledQuery": _SCHEDULED_QUERY,
+    "DescribeScheduledQuery": Structure({"ScheduledQueryArn": _ARN}),
+    "DeleteScheduledQuery": Structure({"ScheduledQueryArn": _ARN}),
+    "UpdateScheduledQuery": Structure({"ScheduledQueryArn": _ARN, "State": Text(choices=("ENABLED", "DISABLED"))}),
+    "ListScheduledQueries": Structure(optional={"NextToken": Text(1), "MaxResults": Number(1, 1000)}),
+    "ExecuteScheduledQuery": Structure(
+        {"ScheduledQueryArn": _ARN, "InvocationTime": Time()},
+        {
+            "ClientToken": _CLIENT_TOKEN,
+            "QueryInsights": Structure({"Mode": Text(choices=("ENABLED_WITH_RATE_CONTROL", "DISABLED"))}),
+        },
     ),
     "PrepareQuery": Structure({"QueryString": Text(1, 262_144)}, {"ValidateOnly": Flag()}),
     "CancelQuery": Structure({"QueryId": Text(1, 64, r"[a-zA-Z0-9]+")}),
@@ -287,6 +366,8 @@ def _type_of(shape: Shape) -> Any:
         case Number():
             low = -(2**63) if shape.low is None else shape.low
             return Annotated[int, msgspec.Meta(ge=low, le=2**63 - 1 if shape.high is None else shape.high)]
+        case Time():
+            return float
         case Flag():
             return bool
         case ListOf():
@@ -323,6 +404,9 @@ def violations(shape: Shape, value: Any, path: _Path) -> Iterator[tuple[str, Any
             yield from ((where, value, text) for text in _text_constraints(shape, value))
         case Number():
             yield from ((where, value, text) for text in _number_constraints(shape, value))
+        case Time():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                yield where, value, "Member must be a timestamp"
         case Flag():
             if not isinstance(value, bool):
                 yield where, value, "Member must be a boolean"

@@ -1,4 +1,4 @@
-"""Tags of databases and tables: stored and returned, without effect.
+"""Tags of databases, tables and scheduled queries: stored and returned, without effect.
 
 Limits are AWS's: 200 of a resource, each key once, and none of the keys that begin with `aws:`.
 """
@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from store.catalog.catalog import Said
-from store.endpoint.arns import parse_arn
+from store.endpoint.arns import parse_arn, parse_scheduled_arn
 from store.endpoint.context import Context
-from store.endpoint.errors import ResourceNotFound, ServiceQuotaExceeded, Validation
+from store.endpoint.errors import ResourceNotFound, ScheduledQueryNotFound, ServiceQuotaExceeded, Validation
 from store.endpoint.pages import page
+from store.endpoint.scheduled_query import ScheduledQuery, change_scheduled, scheduled_queries
 from store.errors import UnknownDatabase, UnknownTable
 from store.record import TableId
 
@@ -21,14 +22,9 @@ TAGS_MAX = 200  # per resource
 
 def list_tags(call: Context) -> dict[str, object]:
     """All tags by key, in pages of MaxResults."""
-    database, table = _resource(call)
-    said = (
-        call.store.catalog.database(call.account, database).said
-        if table is None
-        else call.store.catalog.table(TableId(call.account, database, table)).said
-    )
-    found = sorted(said.get("Tags", ()), key=_key)
-    return page(call.request, found, _key, "Tags", dict, most=TAGS_MAX)
+    query = _scheduled(call, scheduled_queries(call.store.catalog, call.account))
+    found = _said(call).get("Tags", ()) if query is None else query.tags
+    return page(call.request, sorted(found, key=_key), _key, "Tags", dict, most=TAGS_MAX)
 
 
 def tag(call: Context) -> dict[str, object]:
@@ -63,18 +59,45 @@ def _key(tag: Mapping[str, str]) -> str:
 
 
 def _change(call: Context, decide: Callable[[dict[str, str]], dict[str, str]]) -> None:
-    def changed(said: Said) -> Said:
-        tags = decide({entry["Key"]: entry["Value"] for entry in said.get("Tags", ())})
+    def decided(before: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
+        tags = decide({entry["Key"]: entry["Value"] for entry in before})
         if len(tags) > TAGS_MAX:
             raise ServiceQuotaExceeded(f"The resource would have {len(tags)} tags; {TAGS_MAX} are allowed.")
-        others = {name: value for name, value in said.items() if name != "Tags"}
-        return {**others, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]} if tags else others
+        return [{"Key": key, "Value": value} for key, value in tags.items()]
 
+    def changed(said: Said) -> Said:
+        tags, others = decided(said.get("Tags", ())), {name: value for name, value in said.items() if name != "Tags"}
+        return {**others, "Tags": tags} if tags else others
+
+    def changed_query(queries: dict[str, ScheduledQuery]) -> None:
+        query = _scheduled(call, queries)
+        assert query is not None
+        query.tags = decided(query.tags)
+
+    if parse_scheduled_arn(str(call.request["ResourceARN"]), call.account) is not None:
+        change_scheduled(call.store.catalog, call.account, changed_query)
+        return
     database, table = _resource(call)
     if table is None:
         call.store.catalog.update_database(call.account, database, changed)
     else:
         call.store.catalog.say_of_table(TableId(call.account, database, table), changed)
+
+
+def _scheduled(call: Context, queries: Mapping[str, ScheduledQuery]) -> ScheduledQuery | None:
+    """The scheduled query that the request names; None if it names something else. Raises ScheduledQueryNotFound."""
+    arn = str(call.request["ResourceARN"])
+    name = parse_scheduled_arn(arn, call.account)
+    if name is not None and name not in queries:
+        raise ScheduledQueryNotFound(arn)
+    return None if name is None else queries[name]
+
+
+def _said(call: Context) -> Said:
+    database, table = _resource(call)
+    if table is None:
+        return call.store.catalog.database(call.account, database).said
+    return call.store.catalog.table(TableId(call.account, database, table)).said
 
 
 def _resource(call: Context) -> tuple[str, str | None]:

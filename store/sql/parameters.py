@@ -1,7 +1,8 @@
 """Parameters of a statement, `@name`: a statement that is prepared has them, and binding finds their types.
 
 The type of a parameter is that to which its first use converts it: `temperature > @limit` makes `limit` a double. One
-that is only returned has no type. `@scheduled_runtime` is a timestamp, as in Timestream's scheduled queries.
+that is only returned has no type. `@scheduled_runtime` is a timestamp, as in Timestream's scheduled queries, and has a
+value when one is run.
 """
 
 from __future__ import annotations
@@ -11,17 +12,22 @@ from typing import Self
 
 from sqlglot import exp
 
-from store.sql.typed import Typed, quote_name
+from store.sql.typed import Typed, constant, quote_name
 from store.sql.types import TIMESTAMP, UNKNOWN, SqlType
 
-_KNOWN: dict[str, SqlType] = {"scheduled_runtime": TIMESTAMP}
+SCHEDULED_RUNTIME = "scheduled_runtime"
+_KNOWN: dict[str, SqlType] = {SCHEDULED_RUNTIME: TIMESTAMP}
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """The parameters of one statement, in the order of its text, with the types that are found so far."""
+    """The parameters of one statement, in the order of its text, with the types that are found so far.
+
+    scheduled_ns  the value of `@scheduled_runtime`, if it has one
+    """
 
     types: dict[str, SqlType] = field(default_factory=dict)
+    scheduled_ns: int | None = None
 
     @classmethod
     def of(cls, statement: exp.Expr) -> Self:
@@ -31,6 +37,8 @@ class Parameters:
 
     def bound(self, name: str) -> Typed | None:
         """A use of the parameter; None if there is none of this name."""
+        if name == SCHEDULED_RUNTIME and self.scheduled_ns is not None:
+            return constant(self.scheduled_ns, TIMESTAMP)
         kind = self.types.get(name)
         return None if kind is None else Typed(_sql(name), kind)
 

@@ -56,6 +56,7 @@ class SqlRequest:
     in_time_order  rows of one table are sorted by time, if the query does not specify an order
     is_prepared    nothing is read: the result has its columns and parameters, and no rows
     unloading      writes the result of an UNLOAD; None: an UNLOAD is refused
+    scheduled_ns   the value of `@scheduled_runtime`; None: it has none
     """
 
     text: str
@@ -65,6 +66,7 @@ class SqlRequest:
     in_time_order: bool = False
     is_prepared: bool = False
     unloading: Unloading | None = None
+    scheduled_ns: int | None = None
 
 
 def query(tables: Borrowed, request: SqlRequest) -> ResultSet:
@@ -215,15 +217,13 @@ def _lists_what_is_there(statement: Statement, text: str) -> bool:
 
 
 def _explain(tables: Borrowed, source: QueryText, statement: Query, request: SqlRequest) -> ResultSet:
-    binder = Binder(source, tables, request.now_ns, request.in_time_order)
-    _bind_to_read(binder, tables, statement, request.max_rows)
+    _bind_to_read(_binder(source, tables, request), tables, statement, request.max_rows)
     return explain(tables.reads)
 
 
 def _select(tables: Borrowed, source: QueryText, statement: Query, request: SqlRequest) -> ResultSet:
     most = request.max_rows
-    binder = Binder(source, tables, request.now_ns, request.in_time_order)
-    bound = _bind_to_read(binder, tables, statement, most)
+    bound = _bind_to_read(_binder(source, tables, request), tables, statement, most)
     if bound.row is not None and most != 0:
         return _of_row(bound.outputs, bound.row)
     table = tables.execute(bound.sql)
@@ -231,6 +231,11 @@ def _select(tables: Borrowed, source: QueryText, statement: Query, request: SqlR
     if has_more and not request.is_cut:
         raise LimitExceeded(f"The result has more than {most} rows, which is the limit; {_NARROW}")
     return ResultSet(_columns(bound), table.slice(0, most) if has_more else table, has_more)
+
+
+def _binder(source: QueryText, tables: Borrowed, request: SqlRequest) -> Binder:
+    parameters = Parameters(scheduled_ns=request.scheduled_ns)
+    return Binder(source, tables, request.now_ns, request.in_time_order, parameters)
 
 
 def _columns(bound: Bound) -> tuple[ResultColumn, ...]:
@@ -247,7 +252,8 @@ def _unload(tables: Borrowed, source: QueryText, unload: Unload, request: SqlReq
         return replace(prepared, columns=columns)
     if request.unloading is None:
         raise NotSupported("UNLOAD is only offered by Query of Timestream's protocol")
-    bound = _bind(Binder(source, tables, request.now_ns), tables, unload.statement, None)
+    unsorted = replace(request, in_time_order=False)
+    bound = _bind(_binder(source, tables, unsorted), tables, unload.statement, None)
     done = request.unloading.write(unload, _columns(bound), tables.stream(bound.sql))
     result = _of_row(_UNLOADED, (done.exported.rows, done.metadata_file, done.manifest_file))
     return replace(result, exported=done.exported)

@@ -66,7 +66,7 @@ def create_app(services: Services) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         parts: Services = app.state.services
         await parts.appender.start()
-        working = asyncio.create_task(parts.endpoint.work(parts.buckets, parts.worker))
+        working = asyncio.create_task(parts.endpoint.work(parts.buckets, parts.worker, timestream.runner_of(parts)))
         try:
             yield
         finally:

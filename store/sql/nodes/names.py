@@ -65,7 +65,7 @@ def binary(binder: Expressions, node: exp.HexString, rules: Rules) -> Typed:
 
 
 def parameter(binder: Expressions, node: exp.Parameter, rules: Rules) -> Typed:
-    """`@name`, in a statement that is prepared."""
+    """`@name`, in a statement that is prepared, or scheduled."""
     del rules
     bound = binder.parameters.bound(node.name)
     if bound is None:

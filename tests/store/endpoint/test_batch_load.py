@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from timestream_service import ACCOUNT, NOW_NS, DirectWriter, Refused, Service
 
-from store.endpoint import WriteRecord, batch_loader
+from store.endpoint import WriteRecord, batch_loader, patience
 from store.endpoint.batch_loader import ABANDONED_NS
 from store.errors import MagneticTierError
 from store.record import Applied, TableId
@@ -246,7 +246,7 @@ def test_a_task_that_was_killed_is_continued_and_every_row_counts_once(
 def test_rows_count_once_whatever_happens_while_they_wait(
     service: Service, write: Any, files: Path, monkeypatch: pytest.MonkeyPatch, errors: list[BaseException], state: str
 ) -> None:
-    monkeypatch.setattr(batch_loader, "AGAIN_AFTER_S", 0)
+    monkeypatch.setattr(patience, "AGAIN_AFTER_S", 0)
     (files / "1.csv").write_text(HEADER + line(1) + line(2, temp="x"))
     task_id = write.create_batch_load_task(**request_of(MULTI))["TaskId"]
     left, plain = list(errors), service.writer.write

@@ -82,11 +82,6 @@ def test_violations_of_a_shape_are_reported_in_the_services_form(
         ("Timestream_20181101.Frobnicate", "UnknownOperationException", "Unknown operation"),
         ("DynamoDB_20120810.Query", "UnknownOperationException", "Unknown operation"),
         ("", "UnknownOperationException", "Unknown operation ''"),
-        (
-            "Timestream_20181101.CreateScheduledQuery",
-            "ValidationException",
-            "The operation CreateScheduledQuery is not offered yet.",
-        ),
     ],
 )
 def test_an_operation_that_is_not_offered_is_named(service: Service, target: str, name: str, message: str) -> None:

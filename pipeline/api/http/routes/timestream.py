@@ -18,6 +18,7 @@ from pipeline.api.http.slots import Asker
 from pipeline.base import metrics
 from pipeline.base.errors import PeerUnavailable
 from pipeline.config.roles import Role
+from store.endpoint.context import Runner
 from store.endpoint.errors import AccessDenied, EndpointError, Throttling
 from store.endpoint.shapes import REQUESTS
 
@@ -125,7 +126,11 @@ def _role_for(operation: str) -> Role:
     """The role that an operation needs: to read, to add, or to change and remove."""
     if operation.startswith(("Describe", "List")) or operation in {"Query", "CancelQuery", "PrepareQuery"}:
         return Role.READ
-    return Role.WRITE if operation == "WriteRecords" or operation.startswith(("Create", "Resume")) else Role.ADMIN
+    return (
+        Role.WRITE
+        if operation == "WriteRecords" or operation.startswith(("Create", "Resume", "Execute"))
+        else Role.ADMIN
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,11 @@ class _Slots:
     def cancel(self, query_id: str) -> None:
         """See `Runner`."""
         self.parts.queries.cancel(self.asker.account, query_id)
+
+
+def runner_of(parts: Services) -> Callable[[str], Runner]:
+    """What runs the queries of an account that no client waits for: in its slots, as if it had asked."""
+    return lambda account: _Slots(parts, Asker(account), "Query")
 
 
 class _Page(msgspec.Struct):

@@ -1,0 +1,168 @@
+"""Runs scheduled queries: the result of each becomes records, written through the log as in WriteRecords.
+
+The version of the records is the time at which the run began, which is later for each run of a query. So a run that
+was interrupted is made again without a trace, and a later run replaces what it computes anew. The runs of an account
+follow each other; accounts do not wait for each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from store.endpoint.context import Buckets, Context
+from store.endpoint.errors import EndpointError, InternalServer, ResourceNotFound, Validation
+from store.endpoint.scheduled.claims import ABANDONED_NS, Claims, Lost
+from store.endpoint.scheduled.running import Result, Running
+from store.endpoint.scheduled_query import Run, ScheduledQuery, Started
+from store.endpoint.write import WriteRecords
+from store.errors import StoreError, UnknownDatabase, UnknownTable
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 10.0
+KEEP_EVERY_S = ABANDONED_NS / 1e9 / 3
+_FOR_GOOD = (Validation, ResourceNotFound, UnknownDatabase, UnknownTable)
+"""Errors that the next run would have, too: as in the service, the query is disabled."""
+
+
+@dataclass(slots=True)
+class ScheduledRunner:
+    """Runs queries in one event loop.
+
+    call_for  a call for an account, as if a client had asked
+    buckets   of an account
+    refusals  errors by which the writer, or the runner of queries, reports overload
+    owner     the name of this worker; "" if there is no other
+    """
+
+    write: WriteRecords
+    call_for: Callable[[str], Context]
+    buckets: Callable[[str], Buckets]
+    refusals: tuple[type[Exception], ...]
+    owner: str = ""
+    _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    async def work(self, wake: asyncio.Event) -> None:
+        """Run what is due until cancelled; looks again when `wake` is set, and every few seconds."""
+        try:
+            while True:
+                wake.clear()
+                wait_s = LOOK_EVERY_S
+                try:
+                    wait_s = await self._look(wake)
+                except (StoreError, OSError) as error:
+                    log.warning("scheduled queries wait for the storage: %s", error)
+                try:
+                    await asyncio.wait_for(wake.wait(), wait_s)
+                except TimeoutError:
+                    continue
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def run_due(self) -> None:
+        """Run what is due now, account by account."""
+        for account in await asyncio.to_thread(self._accounts):
+            await self.run_account(account)
+
+    async def run_account(self, account: str) -> None:
+        """Run what is due in an account, until nothing is."""
+        claims = Claims(self.call_for(account).store.catalog, account, self.owner)
+        while (taken := await asyncio.to_thread(lambda: claims.take(self.call_for(account).now_ns))) is not None:
+            try:
+                await self._run(claims, *taken)
+            except Lost:
+                log.warning("the run of the scheduled query %s belongs to another worker, or to none", taken[0].id)
+
+    async def _look(self, wake: asyncio.Event) -> float:
+        """Begin what is due; how long to wait for the next."""
+        wait_s = LOOK_EVERY_S
+        for account in await asyncio.to_thread(self._accounts):
+            call = self.call_for(account)
+            claims = Claims(call.store.catalog, account, self.owner)
+            due_ns = await asyncio.to_thread(claims.next_due_ns, call.now_ns)
+            if account in self._tasks or due_ns is None:
+                continue
+            if due_ns <= call.now_ns:
+                self._tasks[account] = asyncio.create_task(self._run_all(account, wake))
+            else:
+                wait_s = min(wait_s, (due_ns - call.now_ns) / 1e9)
+        return wait_s
+
+    async def _run_all(self, account: str, wake: asyncio.Event) -> None:
+        try:
+            await self.run_account(account)
+        except (StoreError, OSError) as error:
+            log.warning("scheduled queries of the account %s wait for the storage: %s", account, error)
+            await asyncio.sleep(LOOK_EVERY_S)
+        except Exception:  # whatever it is, the other accounts go on
+            log.exception("scheduled queries of the account %s wait", account)
+            await asyncio.sleep(LOOK_EVERY_S)
+        finally:
+            del self._tasks[account]
+            wake.set()
+
+    def _accounts(self) -> list[str]:
+        catalog = self.call_for("").store.catalog
+        catalog.refresh(now=True)
+        return catalog.accounts()
+
+    async def _run(self, claims: Claims, query: ScheduledQuery, started: Started) -> None:
+        """Make a run that has been taken. Raises Lost, StoreError, OSError if its end cannot be kept."""
+        account, result, failure, disables, began_s = claims.account, Result(), "", False, time.perf_counter()
+        buckets = self.buckets(account)
+        running = Running(self.write, self.call_for, account, buckets, self.refusals, query, started)
+        try:
+            async with self._kept(claims, query, started):
+                await running.run(result)
+        except (EndpointError, StoreError, OSError) as error:
+            failure, disables = str(error), isinstance(error, _FOR_GOOD)
+        except Exception:
+            log.exception("the run of the scheduled query %s has failed", query.id)
+            failure = str(InternalServer("Internal error; see the server's log."))
+        failure = failure or result.mistakes.told
+        report = await running.report(result.mistakes) if result.mistakes.count else None
+        if failure:
+            log.warning("the run of the scheduled query %s has failed: %s", query.id, failure)
+        ended = Run(
+            started.invocation_ns,
+            started.trigger_ns,
+            started.is_manual,
+            round((time.perf_counter() - began_s) * 1_000),
+            result.rows,
+            result.ingested,
+            result.data_writes,
+            result.scanned_bytes,
+            result.metered_bytes,
+            failure[:2048],
+            report,
+            result.insights if started.wants_insights else None,
+        )
+        await asyncio.to_thread(lambda: claims.end(query.id, started, ended, disables=disables))
+
+    @asynccontextmanager
+    async def _kept(self, claims: Claims, query: ScheduledQuery, started: Started) -> AsyncIterator[None]:
+        """Tell other workers, if there are any, that the run goes on."""
+
+        async def keep() -> None:
+            while True:
+                await asyncio.sleep(KEEP_EVERY_S)
+                try:
+                    now_ns = self.call_for(claims.account).now_ns
+                    await asyncio.to_thread(claims.keep, query.id, started, now_ns)
+                except (Lost, StoreError, OSError) as error:
+                    log.warning("cannot say that a run of the scheduled query %s goes on: %r", query.id, error)
+
+        keeping = asyncio.create_task(keep()) if self.owner else None
+        try:
+            yield
+        finally:
+            if keeping is not None:
+                keeping.cancel()
+                await asyncio.wait([keeping])
