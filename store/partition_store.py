@@ -160,6 +160,11 @@ class PartitionStore:
         used = self.tables.find(table)
         return np.zeros(0, np.int64) if used is None else used.last_times()
 
+    def applied_records(self, table: TableId) -> int:
+        """How many records were applied to `table` since it was opened; 0 for an unknown table. Any thread."""
+        used = self.tables.find(table)
+        return 0 if used is None else used.applied_records
+
     def latest(self, table: TableId, measure: str, from_ns: int) -> Latest | None:
         """The newest value of a measure in each of its series, of rows with times ≥ `from_ns`; None without it.
 

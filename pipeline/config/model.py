@@ -167,7 +167,7 @@ class HttpLimits(Section):
         default=timedelta(minutes=1), description="without the client taking any of a response that waits for it"
     )
     bodies: SizeBytes = Field(default=128 * MIB, description="of requests that are received or answered, in all")
-    streams: int = Field(default=200, ge=1, description="of alerts, open at once")
+    streams: int = Field(default=200, ge=1, description="of server-sent events, open at once")
     streams_per_account: int = Field(default=50, ge=1, description="of these, of one account")
 
 

@@ -104,6 +104,7 @@ def services_of(config: Config, group: Group, choice: PartitionChoice, archives:
         lists=QuerySlots("list", limits, timeout_s),
         directory=group.directory,
         rejected=group.rejected,
+        transitions=group.transitions,
         altered=owned.altered.of,
         partition_of=choice.of_message,
         stamps=stamps,

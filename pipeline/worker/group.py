@@ -9,11 +9,13 @@ from functools import partial
 
 import msgspec
 
+from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
 from pipeline.api.http.services import Internal
 from pipeline.api.inventory.rejected import RejectedMessages, rejected_messages
 from pipeline.api.inventory.shared import InventoryRequest, SharedDirectory
 from pipeline.api.inventory.stores import StoreDirectory
+from pipeline.api.inventory.transitions import TransitionsPart, TransitionsRequest, transitions_after
 from pipeline.base.errors import LogError, PeerUnavailable
 from pipeline.base.quantities import Address
 from pipeline.cluster import tails
@@ -25,7 +27,7 @@ from pipeline.cluster.peers import ANSWER_WITHIN_S, Peers
 from pipeline.cluster.tails import Tails
 from pipeline.config import Config
 from pipeline.log.log import LogAdmin
-from pipeline.log.topics import DEAD_LETTERS, READINGS
+from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
 from pipeline.stream.partitions.manager import PartitionManager
 from pipeline.stream.partitions.owned import OwnedPartitions
 from store.catalog.catalog import Catalog
@@ -39,6 +41,7 @@ from store.store import Store
 
 TIER_ID = "id"  # an object next to the tables: the id of this magnetic tier
 INTERNAL_THREADS = 4
+_transitions_decoder = msgspec.msgpack.Decoder(TransitionsPart)
 _rejected_decoder = msgspec.msgpack.Decoder(list[RejectedMessages])
 
 
@@ -76,6 +79,7 @@ class Group:
         own: Address,
         admin: LogAdmin,
         partitions: PartitionManager,
+        alerts: AlertArchive,
         dead_letters: DeadLetterArchive,
     ) -> None:
         """`own`: the address of this worker's HTTP server."""
@@ -89,6 +93,7 @@ class Group:
         self.pages = PageTokens(self.own, f"{access.token} {access.tier_id}")
         self.owned = partitions.owned
         self._admin = admin
+        self._alerts = alerts
         self._dead_letters = dead_letters
         owners = Owners(partial(admin.owners, self.own))
         self._peers = Peers(self.own, admin.partitions_of(READINGS), owners, PeerClient(access))
@@ -99,7 +104,7 @@ class Group:
         self.directory = SharedDirectory(own_directory, self._peers)
         self.outcome_of = Outcomes(partitions.owned, self._peers, self._client).of
         self.internal = (
-            _internal(access, partitions.owned, own_directory, dead_letters) if admin.others_take_over else None
+            _internal(access, partitions.owned, own_directory, alerts, dead_letters) if admin.others_take_over else None
         )
 
     def owner_of(self, topic: str) -> str | None:
@@ -133,6 +138,15 @@ class Group:
         with understood(owner):
             return _rejected_decoder.decode(answer)
 
+    def transitions(self, request: TransitionsRequest) -> TransitionsPart:
+        """Transitions of alerts, from the worker that keeps the alerts. Raises PeerUnavailable."""
+        owner = self.owner_of(ALERTS)
+        if owner is None:
+            return transitions_after(self._alerts, request)
+        answer = self._peers.client.post(owner, "transitions", msgspec.msgpack.encode(request), ANSWER_WITHIN_S)
+        with understood(owner):
+            return _transitions_decoder.decode(answer)
+
     def close(self) -> None:
         """Stop asking other workers."""
         self._peers.close()
@@ -165,7 +179,11 @@ def tier_id(objects: Objects, *, others_take_over: bool) -> str:
 
 
 def _internal(
-    access: PeerAccess, owned: OwnedPartitions, directory: StoreDirectory, dead_letters: DeadLetterArchive
+    access: PeerAccess,
+    owned: OwnedPartitions,
+    directory: StoreDirectory,
+    alerts: AlertArchive,
+    dead_letters: DeadLetterArchive,
 ) -> Internal:
     return Internal(
         access,
@@ -173,5 +191,6 @@ def _internal(
         directory,
         partial(tails.answer, owned),
         partial(rejected_messages, dead_letters),
+        partial(transitions_after, alerts),
         ThreadPoolExecutor(INTERNAL_THREADS, thread_name_prefix="internal"),
     )

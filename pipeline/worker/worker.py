@@ -269,7 +269,7 @@ class Worker:
     def _group(self, listener: socket.socket) -> Group:
         """The workers of the log."""
         host, port = listener.getsockname()[:2]
-        return Group(self.config, Address(host, port), self.admin, self.partitions, self.dead_letters)
+        return Group(self.config, Address(host, port), self.admin, self.partitions, self.alerts, self.dead_letters)
 
     def _choice(self) -> PartitionChoice:
         return PartitionChoice(self.config.tables, self.admin.partitions_of(READINGS))

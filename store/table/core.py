@@ -105,6 +105,7 @@ class Core:
         self.progress = Progress(info.born)
         self.sequencer = Sequencer()
         self.now_ns = 0  # of the last applied batch, by the monotonic clock
+        self.applied_records = 0  # of all batches, whatever became of them
         self.registered = 0  # series below it have columns for their dimensions (`store.table.registering`)
         self.counted: dict[str, tuple[int, int]] = {}  # file → its bytes and values, for `count_values`
         self.unused_since_ns: dict[str, int] = {}  # files that no version needs, for `store.table.vacuum`

@@ -104,7 +104,13 @@ class Table(CaredFor):
                 applied.outcomes[admitted.at] = verdicts.outcomes
                 applied.existing_version[admitted.at] = verdicts.existing_version
                 put(core, batch.partition, rows, verdicts, store_rows)
+            core.applied_records += len(batch)
             return applied
+
+    @property
+    def applied_records(self) -> int:
+        """How many records were applied since it was opened, whatever their outcome. Any thread."""
+        return self._core.applied_records
 
     def covered_to(self, partition: str) -> int:
         """The offset up to which records of `partition` must not be applied again."""

@@ -22,6 +22,7 @@ from pipeline.api.http.services import Services
 from pipeline.api.http.slots import QuerySlots
 from pipeline.api.inventory.rejected import rejected_messages
 from pipeline.api.inventory.stores import StoreDirectory
+from pipeline.api.inventory.transitions import transitions_after
 from pipeline.base.errors import Busy
 from pipeline.config import Config, Receiver
 from pipeline.config.roles import Role
@@ -163,6 +164,7 @@ class HttpService:
                 lists=QuerySlots("list"),
                 directory=StoreDirectory(self.store.catalog, lambda: [self.store]),
                 rejected=partial(rejected_messages, self.dead_letters),
+                transitions=partial(transitions_after, self.alerts),
                 altered=self.altered.of,
                 partition_of=lambda *_: 0,
                 receivers=lambda: RECEIVERS,

@@ -1,4 +1,4 @@
-"""How many streams of alerts are open: of each account, and in all."""
+"""How many streams of server-sent events are open: of each account, and in all."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class OpenStreams:
         ):
             if count >= limit:
                 metrics.http_requests_refused.labels("streams").inc()
-                told = f"{whose} {count} streams of alerts open, and no more are allowed (http.limits.{name})"
+                told = f"{whose} {count} streams open, and no more are allowed (http.limits.{name})"
                 raise Problem(503, told, headers={"retry-after": str(RETRY_AFTER_S)})
 
     @contextmanager

@@ -86,6 +86,12 @@ def json_of(model: Any) -> dict[str, Any]:
     return {"application/json": {"schema": {"$ref": _REF.format(model=model.__name__)}}}
 
 
+def events_of(*models: str) -> dict[str, Any]:
+    """The response of a stream of server-sent events, whose data are of one of these types."""
+    schema = {"description": "the JSON of each event's data", "anyOf": [{"$ref": _REF.format(model=m)} for m in models]}
+    return {"description": "Server-sent events", "content": {"text/event-stream": {"schema": schema}}}
+
+
 def describe(app: FastAPI) -> None:
     """Make the document of `app` describe the real responses, without FastAPI's own 422."""
     made = app.openapi

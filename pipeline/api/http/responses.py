@@ -559,6 +559,15 @@ class Checked(TypedDict):
     warnings: list[RuleWarning]
 
 
+_DEVICE = {
+    "table": "agriculture.readings",
+    "zone": "gh-01/north",
+    "dimensions": {"region": "eu-west", "sensor": "s-00042"},
+    "measure_name": "climate",
+    "last_time": "2026-11-23T10:00:00Z",
+}
+
+
 class Device(TypedDict):
     """A series of a table: what sends it, and when last."""
 
@@ -567,6 +576,51 @@ class Device(TypedDict):
     dimensions: Dimensions
     measure_name: RecordName
     last_time: Annotated[Time, Field(description="the newest event time")]
+
+
+class LiveMeasure(TypedDict):
+    """The last values of a measure, of the sensors of a zone."""
+
+    average: Annotated[float | None, Field(description="the mean; null where it is not finite, as the following")]
+    min: Annotated[float | None, Field(description="the least value")]
+    max: Annotated[float | None, Field(description="the greatest value")]
+    count: Annotated[int, Field(description="of the values, one a series", ge=1)]
+
+
+_LIVE_ZONE = {**_ZONE, "measures": {"temperature": {"average": 21.43, "min": 20.9, "max": 22.1, "count": 12}}}
+
+
+class LiveZone(TypedDict):
+    """A zone as it is now."""
+
+    table: Table
+    zone: ZoneName
+    sensors: Annotated[int, Field(description="how many distinct dimensions there are in it")]
+    last_time: Annotated[Time, Field(description="the newest event time")]
+    measures: Annotated[dict[str, LiveMeasure], Field(description="those with values that count, by name")]
+
+
+@_shown(zones=[_LIVE_ZONE])
+class LiveZones(TypedDict):
+    """An event `zones`: the zones that have changed, at first all."""
+
+    zones: list[LiveZone]
+
+
+@_shown(series=240, records_per_second=48.0, devices=[_DEVICE])
+class LiveDevices(TypedDict):
+    """An event `devices`: those heard last that have changed, at first all of them."""
+
+    series: Annotated[int, Field(description="how many have rows, in the tables asked for")]
+    records_per_second: Annotated[float | None, Field(description="of these tables; null where it is not known yet")]
+    devices: list[Device]
+
+
+@_shown(transitions=[_TRANSITION])
+class LiveAlerts(TypedDict):
+    """An event `alerts`: what happened to alerts."""
+
+    transitions: list[AlertTransition]
 
 
 class Rejected(TypedDict):
@@ -590,15 +644,7 @@ class Altered(TypedDict):
 
 
 @_shown(
-    devices=[
-        {
-            "table": "agriculture.readings",
-            "zone": "gh-01/north",
-            "dimensions": {"region": "eu-west", "sensor": "s-00042"},
-            "measure_name": "climate",
-            "last_time": "2026-11-23T10:00:00Z",
-        }
-    ],
+    devices=[_DEVICE],
     rejected=[
         {
             "mqtt_topic": "greenhouse/eu-west/gh-01/north/s-00043",

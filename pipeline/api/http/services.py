@@ -16,11 +16,13 @@ from pipeline.alerting.archive.dead_letters import DeadLetterArchive
 from pipeline.alerting.routing.plan import AlertPlan, plan_for
 from pipeline.api.http.credentials import Credentials, Who
 from pipeline.api.http.forwarding import TopicOwners
+from pipeline.api.http.live_feeds import LiveFeeds
 from pipeline.api.http.open_streams import OpenStreams
 from pipeline.api.http.slots import Asker, QuerySlots
 from pipeline.api.inventory.directory import Directory
 from pipeline.api.inventory.rejected import RejectedMessages
 from pipeline.api.inventory.stores import StoreDirectory
+from pipeline.api.inventory.transitions import TransitionsPart, TransitionsRequest
 from pipeline.base.arrival import ArrivalStamps
 from pipeline.base.clock import Steps
 from pipeline.cluster.client import PeerAccess
@@ -47,6 +49,7 @@ class Internal:
     directory: StoreDirectory
     tails: Callable[[bytes], bytes]
     rejected: Callable[[str, int], list[RejectedMessages]]
+    transitions: Callable[[TransitionsRequest], TransitionsPart]
     threads: ThreadPoolExecutor
 
 
@@ -68,11 +71,13 @@ class Services:
     lists: QuerySlots  # separate slots: lists are answered while an account's queries run
     directory: Directory
     rejected: Callable[[str, int], list[RejectedMessages]]  # of an account; at most this number
+    transitions: Callable[[TransitionsRequest], TransitionsPart]  # of alerts, whichever worker keeps them
     altered: Callable[[str, int], list[AlteredField]]  # fields of an account's tables; at most this number
     partition_of: Callable[[str, str], int]  # of [readings], for messages of an account on an MQTT topic
     stamps: ArrivalStamps  # for messages received by HTTP; in its thread
     limits: HttpLimits = field(default_factory=HttpLimits)
-    streams: OpenStreams = field(default_factory=OpenStreams)  # of alerts
+    streams: OpenStreams = field(default_factory=OpenStreams)  # of server-sent events
+    live: LiveFeeds = field(default_factory=LiveFeeds)
     buckets: Callable[[str], Buckets] = lambda _: {}  # of an account, for files
     worker: str = ""  # the name of this worker among others; "" if there are none
     receivers: Callable[[], Sequence[Receiver]] = tuple  # of alerts, of the configuration of this moment

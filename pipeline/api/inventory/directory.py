@@ -8,7 +8,9 @@ from typing import Protocol
 
 import msgspec
 
+from pipeline.api.inventory.device import Device
 from pipeline.api.inventory.latest import LatestPart, LatestRequest
+from pipeline.api.inventory.live import LivePart, LiveRequest
 from pipeline.base.errors import AmbiguousZone, UnknownZone
 from store.record import Dimensions, SeriesIndex, TableId
 
@@ -35,17 +37,6 @@ class TableSummary(msgspec.Struct, frozen=True, array_like=True):
     table: str
     series: int
     last_ns: int | None
-
-
-class Device(msgspec.Struct, frozen=True, array_like=True):
-    """A series, and its newest event time."""
-
-    last_ns: int
-    database: str
-    table: str
-    zone: str | None
-    dimensions: Dimensions
-    measure_name: str
 
 
 class ZoneSeries(msgspec.Struct, frozen=True, array_like=True):
@@ -90,6 +81,10 @@ class Directory(Protocol):
 
     def latest(self, request: LatestRequest) -> LatestPart:
         """The newest of the last values of series, newest first. Raises what `PartitionStore.latest` raises."""
+        ...
+
+    def live(self, request: LiveRequest) -> LivePart:
+        """Zones and devices as they are now. Raises what `PartitionStore.latest` raises."""
         ...
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from pipeline.api.inventory import latest
-from pipeline.api.inventory.directory import Device, Members, TableSummary, ZoneSeries, ZoneSummary, one_table
+from pipeline.api.inventory import latest, live
+from pipeline.api.inventory.device import Device
+from pipeline.api.inventory.directory import Members, TableSummary, ZoneSeries, ZoneSummary, one_table
 from pipeline.api.inventory.latest import LatestPart, LatestRequest
+from pipeline.api.inventory.live import LivePart, LiveRequest
 from pipeline.api.inventory.stores import StoreDirectory, members_of, merge_tables, merge_zones, newest, together
 from pipeline.cluster.peers import Peers, Question
 from store.record import TableId
@@ -26,6 +28,7 @@ _tables_decoder = msgspec.msgpack.Decoder(list[TableSummary])
 _devices_decoder = msgspec.msgpack.Decoder(list[Device])
 _series_decoder = msgspec.msgpack.Decoder(list[ZoneSeries])
 _latest_decoder = msgspec.msgpack.Decoder(LatestPart)
+_live_decoder = msgspec.msgpack.Decoder(LivePart)
 
 
 class SharedDirectory:
@@ -77,6 +80,15 @@ class SharedDirectory:
             lambda data: [_latest_decoder.decode(data)],
         )
         return latest.newest(parts, request.limit)
+
+    def live(self, request: LiveRequest) -> LivePart:
+        """See `Directory`."""
+        parts = self._peers.ask_all(
+            Question("live", lambda _: msgspec.msgpack.encode(request)),
+            lambda _: [self._own.live(request)],
+            lambda data: [_live_decoder.decode(data)],
+        )
+        return live.merged(parts, request.devices)
 
     def _found(self, account: str, zone: str, table: str | None) -> list[Members]:
         return self._peers.ask_all(

@@ -9,9 +9,11 @@ from contextlib import suppress
 
 import numpy as np
 
-from pipeline.api.inventory import latest
-from pipeline.api.inventory.directory import Device, Members, TableSummary, ZoneSeries, ZoneSummary, is_asked, one_table
+from pipeline.api.inventory import latest, live
+from pipeline.api.inventory.device import Device
+from pipeline.api.inventory.directory import Members, TableSummary, ZoneSeries, ZoneSummary, is_asked, one_table
 from pipeline.api.inventory.latest import LatestOfStore, LatestPart, LatestRequest
+from pipeline.api.inventory.live import LiveOfStore, LivePart, LiveRequest, LiveZone
 from pipeline.api.inventory.zones import Zones
 from store.catalog.catalog import Catalog
 from store.errors import UnknownDatabase, UnknownTable
@@ -28,6 +30,7 @@ class StoreDirectory:
         self._stores = stores
         self._latest: weakref.WeakKeyDictionary[PartitionStore, LatestOfStore] = weakref.WeakKeyDictionary()
         self._zones: weakref.WeakKeyDictionary[PartitionStore, Zones] = weakref.WeakKeyDictionary()
+        self._live: weakref.WeakKeyDictionary[PartitionStore, LiveOfStore] = weakref.WeakKeyDictionary()
 
     def zones(self, account: str, table: str | None) -> list[ZoneSummary]:
         """See `Directory`."""
@@ -96,6 +99,27 @@ class StoreDirectory:
                         parts += self._latest_of(store).parts(info, request)
         return latest.newest(parts, request.limit)
 
+    def live(self, request: LiveRequest) -> LivePart:
+        """See `Directory`."""
+        return live.merged([self._live_part(store, request) for store in self._stores()], request.devices)
+
+    def _live_part(self, store: PartitionStore, request: LiveRequest) -> LivePart:
+        of_store = self._live.get(store)
+        if of_store is None:
+            of_store = self._live.setdefault(store, LiveOfStore(store))
+        zones: list[LiveZone] = []
+        devices: list[Device] = []
+        series = records = 0
+        for info in self._catalog.tables(request.account):
+            if is_asked(info.table, request.table):
+                with suppress(UnknownTable, UnknownDatabase):  # deleted in the meantime
+                    zones += of_store.zones(info, request)
+                for zone in request.zones or (None,):
+                    devices += self._newest(store, info.table, zone, request.devices)
+                series += _table(info.table, store.last_times(info.table)).series
+                records += store.applied_records(info.table)
+        return LivePart(zones, newest(devices, request.devices), series, records)
+
     def _latest_of(self, store: PartitionStore) -> LatestOfStore:
         found = self._latest.get(store)
         if found is None:
@@ -118,7 +142,9 @@ class StoreDirectory:
         # A series whose first record is between normalise and the store has no row yet.
         numbers = numbers[last_ns[numbers] != NEVER_NS]
         index = store.registry.of(table)
-        for number in numbers[np.argsort(last_ns[numbers])[::-1][:limit]].tolist():
+        if len(numbers) > limit:
+            numbers = numbers[np.argpartition(last_ns[numbers], len(numbers) - limit)[-limit:]]
+        for number in numbers[np.argsort(last_ns[numbers])[::-1]].tolist():
             key = index.keys[number]
             where = table.database, table.table, index.zones[number]
             yield Device(int(last_ns[number]), *where, key.dimensions, key.measure_name)

@@ -39,6 +39,7 @@ class Services:
             nothing,
             self.tails,
             lambda account, limit: [],
+            nothing,
             self.threads,
         )
         self.topic_owners: Any = None

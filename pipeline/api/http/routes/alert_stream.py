@@ -16,9 +16,9 @@ import orjson
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.sse import format_sse_event
 from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
 
 from pipeline.alerting.archive.transition import Transition
+from pipeline.api.http.event_streams import EVENTS, PING, PING_EVERY_S, SLOW_S, EventStream, too_slow, word
 from pipeline.api.http.openapi import refusals
 from pipeline.api.http.problems import Problem
 from pipeline.api.http.routes.alert_life import shown_transition
@@ -29,10 +29,7 @@ from pipeline.log.topics import ALERTS
 router = APIRouter(prefix="/v1/alerts", tags=["alerts"])
 
 LOOK_EVERY_S = 0.5
-PING_EVERY_S = 15.0  # so that proxies keep the connection
-SLOW_S = 30.0
 MOST_AT_ONCE = 100
-EVENTS = "text/event-stream"
 
 
 @router.get(
@@ -58,29 +55,17 @@ async def stream(
     start = after if after is not None else last_event_id
     if start is None:
         start = parts.alerts.last_transition() if follow else 0
-    return _Counted(parts, account, events(parts, account, start, follow=follow))
-
-
-class _Counted(StreamingResponse):
-    """A response that counts as an open stream as long as it is sent."""
-
-    def __init__(self, parts: Services, account: str, content: AsyncIterator[bytes]) -> None:
-        super().__init__(content, media_type=EVENTS, headers={"cache-control": "no-store"})
-        self._parts = parts
-        self._account = account
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._parts.streams.opened(self._account):
-            await super().__call__(scope, receive, send)
+    return EventStream(parts.streams, account, events(parts, account, start, follow=follow))
 
 
 async def events(
     parts: Services, account: str, after: int, *, follow: bool, now_s: Callable[[], float] = time.monotonic
 ) -> AsyncIterator[bytes]:
     """The events after this one, as bytes. The account is that of the client: it gets no event of another."""
-    after, missed = await asyncio.to_thread(_begin, parts, after)
+    first = await asyncio.to_thread(parts.alerts.first_transition)
+    after, missed = beginning(after, first, parts.alerts.last_transition())
     if missed is not None:
-        yield _word("missed", missed)
+        yield word("missed", missed)
     looked, said_s = -1, now_s()
     while True:
         last = parts.alerts.last_transition()
@@ -97,7 +82,7 @@ async def events(
             after = transition.seq
             if now_s() - said_s > SLOW_S:
                 metrics.http_streams_closed.labels("slow").inc()
-                yield _word("closed", f"an event was not taken within {SLOW_S:g} s; connect again to get the rest")
+                yield too_slow()
                 return
         if found:
             continue
@@ -107,16 +92,15 @@ async def events(
             owner = await _other_owner(parts)
             if owner is not None:
                 metrics.http_streams_closed.labels("moved").inc()
-                yield _word("closed", f"another worker keeps the alerts now; ask it: {owner}/v1/alerts/stream")
+                yield word("closed", f"another worker keeps the alerts now; ask it: {owner}/v1/alerts/stream")
                 return
             said_s = now_s()
-            yield format_sse_event(data_str=None, comment="ping")
+            yield PING
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-def _begin(parts: Services, known: int) -> tuple[int, str | None]:
+def beginning(known: int, first: int, last: int) -> tuple[int, str | None]:
     """After which event to begin, and why events may be missing between the one that the client knows and those."""
-    last, first = parts.alerts.last_transition(), parts.alerts.first_transition()
     if known > last:
         return last, f"there is no event {known}: the archive was made anew; from here on with {last + 1}"
     if 0 < known < first - 1:
@@ -127,7 +111,3 @@ def _begin(parts: Services, known: int) -> tuple[int, str | None]:
 async def _other_owner(parts: Services) -> str | None:
     owners = parts.topic_owners
     return None if owners is None else await asyncio.to_thread(owners.owner_of, ALERTS)
-
-
-def _word(event: str, detail: str) -> bytes:
-    return format_sse_event(data_str=orjson.dumps({"detail": detail}).decode(), event=event)

@@ -12,8 +12,8 @@ from pipeline.api.http.credentials import Who
 from pipeline.api.http.openapi import OF_BODIES, answers
 from pipeline.api.http.problems import Problem
 from pipeline.api.http.services import Services, asker, services, who
+from pipeline.api.http.showing import shown_device
 from pipeline.api.http.slots import Asker
-from pipeline.api.inventory.directory import Device
 from pipeline.api.inventory.rejected import RejectedMessages
 from pipeline.config.roles import Role
 from pipeline.log.forgetting import Forget as Forgetting
@@ -46,7 +46,7 @@ async def devices(
 
     def answer() -> responses.Devices:
         return {
-            "devices": [_device(device) for device in parts.directory.devices(asker.account, table, zone, limit)],
+            "devices": [shown_device(device) for device in parts.directory.devices(asker.account, table, zone, limit)],
             "rejected": [_rejected(rejected) for rejected in parts.rejected(asker.account, limit)],
             "altered": [
                 _altered(found) for found in parts.altered(asker.account, limit) if table in (None, found.table_name)
@@ -88,16 +88,6 @@ async def forget(
     for partition in range(parts.appender.partitions_of(READINGS)):
         await parts.appender.append(READINGS, word, partition)
     return {"forgotten": known}
-
-
-def _device(device: Device) -> responses.Device:
-    return {
-        "table": f"{device.database}.{device.table}",
-        "zone": device.zone,
-        "dimensions": dict(device.dimensions),
-        "measure_name": device.measure_name,
-        "last_time": rfc3339(device.last_ns),
-    }
 
 
 def _rejected(rejected: RejectedMessages) -> responses.Rejected:

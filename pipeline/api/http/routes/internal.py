@@ -18,7 +18,9 @@ from fastapi.responses import PlainTextResponse, Response
 
 from pipeline.api.http.services import Internal, services_of
 from pipeline.api.inventory.latest import LatestRequest
+from pipeline.api.inventory.live import LiveRequest
 from pipeline.api.inventory.shared import InventoryRequest
+from pipeline.api.inventory.transitions import TransitionsRequest
 from pipeline.base.errors import NotOwned
 from pipeline.cluster.client import NOT_OWNED, TIER
 from pipeline.cluster.outcomes import OutcomeRequest, encode_outcome, outcome_here
@@ -27,6 +29,8 @@ T = TypeVar("T")
 _outcome_decoder = msgspec.msgpack.Decoder(OutcomeRequest)
 _inventory_decoder = msgspec.msgpack.Decoder(InventoryRequest)
 _latest_decoder = msgspec.msgpack.Decoder(LatestRequest)
+_live_decoder = msgspec.msgpack.Decoder(LiveRequest)
+_transitions_decoder = msgspec.msgpack.Decoder(TransitionsRequest)
 
 
 async def internal(request: Request) -> Internal:
@@ -106,6 +110,20 @@ async def latest(parts: Parts, request: Request) -> Response:
     """The last values of series in this worker's partitions."""
     wanted = _latest_decoder.decode(await request.body())
     return await _packed(parts, lambda: parts.directory.latest(wanted))
+
+
+@router.post("/live")
+async def live(parts: Parts, request: Request) -> Response:
+    """Zones and devices in this worker's partitions, as they are now."""
+    wanted = _live_decoder.decode(await request.body())
+    return await _packed(parts, lambda: parts.directory.live(wanted))
+
+
+@router.post("/transitions")
+async def transitions(parts: Parts, request: Request) -> Response:
+    """Transitions of alerts, if this worker keeps the alerts."""
+    wanted = _transitions_decoder.decode(await request.body())
+    return await _packed(parts, lambda: parts.transitions(wanted))
 
 
 @router.post("/rejected")

@@ -13,8 +13,9 @@ import orjson
 import pytest
 from prometheus_client import REGISTRY
 
+from pipeline.api.http.event_streams import PING_EVERY_S, SLOW_S
 from pipeline.api.http.routes import alert_stream
-from pipeline.api.http.routes.alert_stream import MOST_AT_ONCE, PING_EVERY_S, SLOW_S, events
+from pipeline.api.http.routes.alert_stream import MOST_AT_ONCE, events
 from pipeline.config.model import HttpLimits
 from tests.support.http_service import HttpService
 
@@ -143,8 +144,8 @@ async def test_a_client_that_does_not_take_events_is_closed_with_a_word(
 @pytest.mark.parametrize(
     ("limits", "told"),
     [
-        ({"streams_per_account": 1}, "the account farm-1 has 1 streams of alerts open"),
-        ({"streams": 1}, "all accounts together have 1 streams of alerts open"),
+        ({"streams_per_account": 1}, "the account farm-1 has 1 streams open"),
+        ({"streams": 1}, "all accounts together have 1 streams open"),
     ],
 )
 async def test_streams_beyond_a_limit_are_refused_until_one_ends(

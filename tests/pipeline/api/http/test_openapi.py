@@ -97,6 +97,8 @@ def calls(letter_id: str) -> list[Call]:
         "/v1/averages?zone=gh-1/north&measure=temperature&bin=5m": 200,
         several: 400,
         "/v1/latest": 200,
+        "/v1/live?follow=false": 200,
+        "/v1/live?of=dust": 400,
         "/v1/tables": 200,
         "/v1/latest?zone=nowhere": 404,
         "/v1/latest?limit=0": 400,
