@@ -28,6 +28,7 @@ from pipeline.config.queries import Queries
 from pipeline.config.receivers import Receiver, receiver_problems
 from pipeline.config.roles import Role
 from pipeline.config.routing import Inhibition, Route, Silence, routing_problems
+from pipeline.config.sns_topics import SnsTopic, topic_problems
 from pipeline.config.tables import DEFAULT_TABLE, Section, Table
 from pipeline.config.tls import ListenerTls, Tls
 from pipeline.config.unreached import unreached_problems, unreached_warnings
@@ -247,6 +248,7 @@ class Config(Section):
     inhibitions: tuple[Inhibition, ...] = ()
     silences: tuple[Silence, ...] = ()
     alerts: AlertHistory = AlertHistory()
+    sns_topics: tuple[SnsTopic, ...] = Field(default=(), description="who is told of scheduled queries")
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
@@ -258,6 +260,8 @@ class Config(Section):
             + _repeated([bucket.name for bucket in self.buckets], "buckets", "name")
             + _repeated([receiver.name for receiver in self.receivers], "receivers", "name")
             + receiver_problems(self.receivers, self.brokers)
+            + _repeated([topic.arn for topic in self.sns_topics], "sns_topics", "arn")
+            + topic_problems(self.sns_topics, self.receivers)
             + routing_problems(self.routes, [receiver.name for receiver in self.receivers])
             + check_brokers(self.brokers)
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
+from pipeline.alerting.receivers.sns_topics import SnsTopics
 from pipeline.api.http.credentials import Credentials, Grant, Who
 from pipeline.api.http.fair_queue import Limits
 from pipeline.api.http.services import Services
@@ -81,6 +82,7 @@ def services_of(config: Config, group: Group, choice: PartitionChoice, archives:
         refusals=NOT_NOW,
         page_prefix=prefix,
         page_bytes=asked.pages,
+        topics=SnsTopics(config.sns_topics, config.receivers),
     )
     limits = Limits(asked.slots, asked.slots_per_account, asked.waiting, asked.waiting_per_account)
     timeout_s = asked.timeout.total_seconds()

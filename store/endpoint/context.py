@@ -32,6 +32,37 @@ class Writer(Protocol):
         ...
 
 
+class Topics(Protocol):
+    """Publishes messages to topics of SNS, which lead to receivers. One event loop."""
+
+    def leads(self, account: str, arn: str) -> bool:
+        """Whether somebody is told of what this account publishes to a topic."""
+        ...
+
+    async def publish(self, arn: str, message_id: str, attributes: Mapping[str, str], message: bytes) -> str | None:
+        """Publish to a topic; None if it was accepted, else what went wrong."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+class NoTopics:
+    """No topic leads anywhere."""
+
+    def leads(self, account: str, arn: str) -> bool:  # noqa: ARG002
+        """See `Topics`."""
+        return False
+
+    async def publish(self, *_: object) -> str | None:
+        """See `Topics`."""
+        return "there are no topics"
+
+    async def close(self) -> None:
+        """See `Topics`."""
+
+
 class Runner(Protocol):
     """Runs blocking functions outside the event loop, for the client of a request."""
 
@@ -71,3 +102,4 @@ class Context:
     runner: Runner
     operation: str
     buckets: Buckets = field(default_factory=dict)
+    topics: Topics = field(default_factory=NoTopics)

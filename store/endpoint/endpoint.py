@@ -18,7 +18,7 @@ import msgspec
 
 from store.endpoint import batch_loads
 from store.endpoint.batch_loader import BatchLoader
-from store.endpoint.context import Buckets, Context, InThreads, Runner, Writer
+from store.endpoint.context import Buckets, Context, InThreads, NoTopics, Runner, Topics, Writer
 from store.endpoint.endpoints import describe_endpoints
 from store.endpoint.errors import (
     Conflict,
@@ -36,6 +36,7 @@ from store.endpoint.prepare import prepare_query
 from store.endpoint.queries import Queries
 from store.endpoint.results import KEPT_ACCOUNT_BYTES
 from store.endpoint.scheduled import operations as scheduled
+from store.endpoint.scheduled.messenger import Messenger
 from store.endpoint.scheduled.runner import ScheduledRunner
 from store.endpoint.shapes import check
 from store.endpoint.signature import region_of
@@ -92,19 +93,22 @@ class Endpoint:
         page_prefix: str = "",
         page_bytes: int = KEPT_ACCOUNT_BYTES,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        topics: Topics | None = None,
     ) -> None:
         """`clock_ns`: the host's time; `monotonic_ns`: for the time that results are kept.
 
         refusals     errors by which the writer, or the runner of queries, reports overload
         page_prefix  the beginning of tokens for further pages of a query
         page_bytes   of the results that an account has not fetched completely
+        topics       of SNS, for messages about scheduled queries; none lead anywhere if there is nothing
         """
         self._store = store
         self._executor = executor
         self._clock_ns = clock_ns
         self._refusals = refusals
         self._write, queries = WriteRecords(writer), Queries(page_prefix, monotonic_ns, page_bytes)
-        self._has_task, self._has_run = asyncio.Event(), asyncio.Event()
+        self._topics = topics or NoTopics()
+        self._has_task, self._has_run, self._has_message = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._operations: dict[str, Callable[[Context], Awaitable[dict[str, object]]]] = {
             "DescribeEndpoints": _describe_endpoints,
             "WriteRecords": self._write.handle,
@@ -128,6 +132,7 @@ class Endpoint:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.loader(buckets, worker).work(self._has_task))
             tasks.create_task(self.scheduled(buckets, worker, runner).work(self._has_run))
+            tasks.create_task(self.messenger().work(self._has_message))
 
     def loader(self, buckets: Callable[[str], Buckets], worker: str = "") -> BatchLoader:
         """What loads batch load tasks."""
@@ -144,12 +149,29 @@ class Endpoint:
         def call_for(account: str) -> Context:
             return self._call_for(account, runner(account))
 
-        return ScheduledRunner(self._write, call_for, buckets, self._refusals, worker)
+        return ScheduledRunner(self._write, call_for, buckets, self._refusals, worker, self._has_message.set)
+
+    def messenger(self) -> Messenger:
+        """What publishes messages about scheduled queries."""
+        return Messenger(self._topics, self._call_for)
 
     def _call_for(self, account: str, runner: Runner | None = None) -> Context:
         """A call that no client has made."""
-        now_ns, region = self._clock_ns(), region_of({})
-        return Context({}, {}, account, region, now_ns, self._store, self._executor, runner or InThreads(), "Task")
+        return self._context({}, {}, account, runner or InThreads(), "Task", {})
+
+    def _context(
+        self,
+        request: Mapping[str, Any],
+        headers: Mapping[str, str],
+        account: str,
+        runner: Runner,
+        operation: str,
+        buckets: Buckets,
+    ) -> Context:
+        region, now_ns, store, executor = region_of(headers), self._clock_ns(), self._store, self._executor
+        return Context(
+            request, headers, account, region, now_ns, store, executor, runner, operation, buckets, self._topics
+        )
 
     async def _on_tasks(self, call: Context) -> dict[str, object]:
         answer = await _in_catalog(call, batch_loads.OPERATIONS[call.operation])
@@ -160,11 +182,13 @@ class Endpoint:
         await call.runner.run(lambda: call.store.catalog.refresh(now=True), text=call.operation)
         answer = await scheduled.create(call)
         self._has_run.set()
+        self._has_message.set()
         return answer
 
     async def _on_scheduled(self, call: Context) -> dict[str, object]:
         answer = await _in_catalog(call, scheduled.OPERATIONS[call.operation])
         self._has_run.set()
+        self._has_message.set()
         return answer
 
     async def handle(
@@ -206,8 +230,7 @@ class Endpoint:
             raise UnknownOperation(f"Unknown operation '{target[:200]}'")
         request = _decode(body)
         check(name, request)
-        region, now_ns = region_of(headers), self._clock_ns()
-        call = Context(request, headers, account, region, now_ns, self._store, self._executor, runner, name, buckets)
+        call = self._context(request, headers, account, runner, name, buckets)
         try:
             return await operation(call)
         except RequestError as error:

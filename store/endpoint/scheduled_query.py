@@ -14,7 +14,8 @@ from store.catalog.catalog import Catalog, Said
 
 T = TypeVar("T")
 
-SCHEDULED = "ScheduledQueries"  # among the settings of an account
+SCHEDULED, MESSAGES = "ScheduledQueries", "ScheduledQueryMessages"  # among the settings of an account
+MESSAGES_MAX = 1_000  # of an account that wait; the oldest give way
 FAILED_KEPT = 5  # runs, as in the service
 
 
@@ -91,6 +92,11 @@ class ScheduledQuery(msgspec.Struct, omit_defaults=True):
         found = self.request.get("TargetConfiguration")
         return None if found is None else found["TimestreamConfiguration"]
 
+    @property
+    def topic(self) -> str:
+        """The ARN of the topic of messages about it."""
+        return str(self.request["NotificationConfiguration"]["SnsConfiguration"]["TopicArn"])
+
     def end(self, run: Run) -> None:
         """Note the end of the run."""
         self.running, self.last = None, run
@@ -98,26 +104,56 @@ class ScheduledQuery(msgspec.Struct, omit_defaults=True):
             self.failed = [run, *self.failed][:FAILED_KEPT]
 
 
-_decoder = msgspec.json.Decoder(dict[str, ScheduledQuery])
+class Message(msgspec.Struct, omit_defaults=True):
+    """A message to a topic that nobody has accepted yet.
+
+    due_ns  of the next attempt; the worker that makes it sets it a minute ahead before
+    """
+
+    id: str
+    topic: str
+    arn: str
+    content: dict[str, Any]
+    since_ns: int
+    due_ns: int
+    attempts: int = 0
 
 
-def _kept(said: Said) -> dict[str, ScheduledQuery]:
-    return _decoder.decode(msgspec.json.encode(said.get(SCHEDULED, {})))
+class Scheduled(msgspec.Struct):
+    """The scheduled queries of an account by id, oldest first, and the messages about them that wait."""
+
+    queries: dict[str, ScheduledQuery] = {}
+    messages: list[Message] = []
+
+    def tell(self, message: Message | None) -> None:
+        """Let a message wait, if it is one."""
+        if message is not None:
+            self.messages = [*self.messages, message][-MESSAGES_MAX:]
+
+
+_decoder = msgspec.json.Decoder(Scheduled)
+
+
+def scheduled_of(said: Said) -> Scheduled:
+    """What the settings of an account have of it."""
+    kept = {"queries": said.get(SCHEDULED, {}), "messages": said.get(MESSAGES, [])}
+    return _decoder.decode(msgspec.json.encode(kept))
 
 
 def scheduled_queries(catalog: Catalog, account: str) -> dict[str, ScheduledQuery]:
     """The account's scheduled queries by id, oldest first."""
-    return _kept(catalog.account_settings(account))
+    return scheduled_of(catalog.account_settings(account)).queries
 
 
-def change_scheduled(catalog: Catalog, account: str, change: Callable[[dict[str, ScheduledQuery]], T]) -> T:
+def change_scheduled(catalog: Catalog, account: str, change: Callable[[Scheduled], T]) -> T:
     """Change the account's scheduled queries, durably; returns what `change` returns. Raises what it raises."""
     found: list[T] = []
 
     def changed(said: Said) -> Said:
-        queries = _kept(said)
-        found[:] = [change(queries)]
-        return {**said, SCHEDULED: {name: msgspec.to_builtins(query) for name, query in queries.items()}}
+        scheduled = scheduled_of(said)
+        found[:] = [change(scheduled)]
+        kept = msgspec.to_builtins(scheduled)
+        return {**said, SCHEDULED: kept["queries"], MESSAGES: kept["messages"]}
 
     catalog.update_account(account, changed)
     return found[0]

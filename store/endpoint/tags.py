@@ -13,7 +13,7 @@ from store.endpoint.arns import parse_arn, parse_scheduled_arn
 from store.endpoint.context import Context
 from store.endpoint.errors import ResourceNotFound, ScheduledQueryNotFound, ServiceQuotaExceeded, Validation
 from store.endpoint.pages import page
-from store.endpoint.scheduled_query import ScheduledQuery, change_scheduled, scheduled_queries
+from store.endpoint.scheduled_query import Scheduled, ScheduledQuery, change_scheduled, scheduled_queries
 from store.errors import UnknownDatabase, UnknownTable
 from store.record import TableId
 
@@ -69,8 +69,8 @@ def _change(call: Context, decide: Callable[[dict[str, str]], dict[str, str]]) -
         tags, others = decided(said.get("Tags", ())), {name: value for name, value in said.items() if name != "Tags"}
         return {**others, "Tags": tags} if tags else others
 
-    def changed_query(queries: dict[str, ScheduledQuery]) -> None:
-        query = _scheduled(call, queries)
+    def changed_query(scheduled: Scheduled) -> None:
+        query = _scheduled(call, scheduled.queries)
         assert query is not None
         query.tags = decided(query.tags)
 

@@ -54,6 +54,7 @@ DECIDING = (
     "store/endpoint/payload.py",
     "store/endpoint/records.py",
     "store/endpoint/scheduled/cron.py",
+    "store/endpoint/scheduled/messages.py",
     "store/endpoint/scheduled/schedule.py",
     "store/endpoint/scheduled/target.py",
     "store/endpoint/shapes.py",

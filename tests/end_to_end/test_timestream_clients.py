@@ -193,6 +193,53 @@ def test_a_file_is_loaded_from_a_bucket_and_each_row_counts_once_if_the_worker_i
     assert report["fileErrors"][0]["errors"][0]["lineRanges"][:3] == [[2, 2], [4, 4], [6, 6]]
 
 
+SCHEDULED = f"""SELECT 'a' AS host, @scheduled_runtime + n * 1ms AS at, n AS value FROM (
+    SELECT (a - 1) * 200 + b AS n FROM UNNEST(sequence(1, {LOADED_ROWS // 200})) t(a), UNNEST(sequence(1, 200)) u(b))"""
+
+
+def test_a_scheduled_query_counts_each_row_once_if_the_worker_is_killed(guarded: Product) -> None:
+    key = ("farm-7", "secret-of-farm-7")
+    write, query = client(guarded, "timestream-write", *key), client(guarded, "timestream-query", *key)
+    write.create_database(DatabaseName="summed")
+    write.create_table(DatabaseName="summed", TableName="t")
+    attribute = {"SourceColumn": "value", "MeasureValueType": "BIGINT"}
+    target = {
+        "DatabaseName": "summed",
+        "TableName": "t",
+        "TimeColumn": "at",
+        "DimensionMappings": [{"Name": "host", "DimensionValueType": "VARCHAR"}],
+        "MultiMeasureMappings": {"TargetMultiMeasureName": "m", "MultiMeasureAttributeMappings": [attribute]},
+    }
+    arn = query.create_scheduled_query(
+        Name="numbers",
+        QueryString=SCHEDULED,
+        ScheduleConfiguration={"ScheduleExpression": "rate(1 day)"},
+        NotificationConfiguration={"SnsConfiguration": {"TopicArn": "arn:aws:sns:eu-west-1:1:t"}},
+        TargetConfiguration={"TimestreamConfiguration": target},
+        ScheduledQueryExecutionRoleArn="arn:aws:iam::1:role/r",
+        ErrorReportConfiguration={"S3Configuration": {"BucketName": "exports"}},
+    )["Arn"]
+    asking = guarded.client("secret-of-farm-7")
+
+    query.execute_scheduled_query(ScheduledQueryArn=arn, InvocationTime=now_ms() // 1000 - 600)
+
+    def last() -> Any:
+        return query.describe_scheduled_query(ScheduledQueryArn=arn)["ScheduledQuery"].get("LastRunSummary")
+
+    counted = 'SELECT count(*) FROM "summed"."t"'
+    wait_for(lambda: last() or rows(asking, counted) != [[0]], "rows are stored", every_s=0.02)
+    assert last() is None, last()
+    guarded.kill("worker")
+    wait_for(guarded.is_answering, "the worker is there again")
+    run = wait_for(last, "the run has ended")
+    found = rows(asking, 'SELECT count(*), count(DISTINCT value), sum(value) FROM "summed"."t"')
+    for each in (write, query):
+        each.close()
+    assert run["RunStatus"] == "MANUAL_TRIGGER_SUCCESS", run
+    assert run["ExecutionStats"]["RecordsIngested"] == LOADED_ROWS
+    assert found == [[LOADED_ROWS, LOADED_ROWS, LOADED_ROWS * (LOADED_ROWS + 1) // 2]]
+
+
 @pytest.mark.parametrize(
     ("key", "secret"),
     [("farm-7", "secret-of-a-reader"), ("farm-8", "secret-of-farm-8")],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
@@ -57,8 +57,14 @@ class HttpNotifier:
     async def attempt(self, delivery: Delivery) -> Attempt:
         """See Notifier."""
         payload = payload_of(self._receiver, delivery.content)
-        headers = headers_of(delivery.id, payload.body, self._signers, self._wall_ns(), payload.content_type)
-        return await post(self._client, self._url, headers, payload.body)
+        return await self.post(delivery.id, payload.body, payload.content_type)
+
+    async def post(
+        self, message_id: str, body: bytes, content_type: str, more_headers: Mapping[str, str] | None = None
+    ) -> Attempt:
+        """The result of posting this, signed."""
+        headers = headers_of(message_id, body, self._signers, self._wall_ns(), content_type)
+        return await post(self._client, self._url, headers | dict(more_headers or {}), body)
 
     def request(self, delivery: Delivery) -> Request:
         """See Notifier. The signature is no secret: it is of this body alone."""

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from store.catalog.catalog import Catalog
+from store.endpoint.context import Topics
+from store.endpoint.scheduled.messages import UPDATE, message_of
 from store.endpoint.scheduled.schedule import due_run, parse_schedule
-from store.endpoint.scheduled_query import Run, ScheduledQuery, Started, change_scheduled, scheduled_queries
+from store.endpoint.scheduled_query import Run, Scheduled, ScheduledQuery, Started, change_scheduled, scheduled_queries
 
 ABANDONED_NS = 60_000_000_000
 
@@ -27,6 +29,7 @@ class Claims:
     catalog: Catalog
     account: str
     owner: str
+    topics: Topics
 
     def next_due_ns(self, now_ns: int) -> int | None:
         """When the next run is due, `now_ns` if one is; None if there is none."""
@@ -39,8 +42,8 @@ class Claims:
         if self.next_due_ns(now_ns) != now_ns:
             return None
 
-        def changed(queries: dict[str, ScheduledQuery]) -> tuple[ScheduledQuery, Started] | None:
-            query = self._first_due(queries, now_ns)
+        def changed(scheduled: Scheduled) -> tuple[ScheduledQuery, Started] | None:
+            query = self._first_due(scheduled.queries, now_ns)
             return None if query is None else (query, self._begin(query, now_ns))
 
         return change_scheduled(self.catalog, self.account, changed)
@@ -48,20 +51,23 @@ class Claims:
     def keep(self, query_id: str, run: Started, now_ns: int) -> None:
         """Say that a run goes on. Raises Lost."""
 
-        def changed(queries: dict[str, ScheduledQuery]) -> None:
-            self._ours(queries, query_id, run).seen_ns = now_ns
+        def changed(scheduled: Scheduled) -> None:
+            _running(scheduled, query_id, run).seen_ns = now_ns
 
         change_scheduled(self.catalog, self.account, changed)
 
-    def end(self, query_id: str, run: Started, ended: Run, *, disables: bool) -> None:
+    def end(self, query_id: str, run: Started, ended: Run, now_ns: int, *, disables: bool) -> None:
         """Say how a run ended, and whether the query shall not run again by itself. Raises Lost."""
 
-        def changed(queries: dict[str, ScheduledQuery]) -> None:
-            self._ours(queries, query_id, run)
-            query = queries[query_id]
+        def changed(scheduled: Scheduled) -> None:
+            _running(scheduled, query_id, run)
+            query = scheduled.queries[query_id]
             query.end(ended)
             if disables:
                 query.is_enabled, query.next_ns = False, None
+            if self.topics.leads(self.account, query.topic):
+                scheduled.tell(message_of(self.account, query, ended.status, now_ns, ended))
+                scheduled.tell(message_of(self.account, query, UPDATE, now_ns) if disables else None)
 
         change_scheduled(self.catalog, self.account, changed)
 
@@ -92,8 +98,10 @@ class Claims:
         query.next_ns = schedule(invocation_ns)
         return Started(invocation_ns)
 
-    def _ours(self, queries: Mapping[str, ScheduledQuery], query_id: str, run: Started) -> Started:
-        query = queries.get(query_id)
-        if query is None or query.running is None or query.running.trigger_ns != run.trigger_ns:
-            raise Lost
-        return query.running
+
+def _running(scheduled: Scheduled, query_id: str, run: Started) -> Started:
+    """The run, if it is still that of the query. Raises Lost."""
+    query = scheduled.queries.get(query_id)
+    if query is None or query.running is None or query.running.trigger_ns != run.trigger_ns:
+        raise Lost
+    return query.running

@@ -18,9 +18,18 @@ from store.endpoint.context import Context
 from store.endpoint.errors import Conflict, ScheduledQueryNotFound, ServiceQuotaExceeded, Validation
 from store.endpoint.pages import page
 from store.endpoint.prepare import prepare
+from store.endpoint.scheduled.messages import CREATING, DELETED, UPDATE, message_of
 from store.endpoint.scheduled.schedule import SECOND_NS, parse_schedule
 from store.endpoint.scheduled.target import model_of, target_fault
-from store.endpoint.scheduled_query import Run, ScheduledQuery, Started, change_scheduled, scheduled_queries
+from store.endpoint.scheduled_query import (
+    Message,
+    Run,
+    Scheduled,
+    ScheduledQuery,
+    Started,
+    change_scheduled,
+    scheduled_queries,
+)
 from store.endpoint.write import find_table, refuse_own
 from store.record import TableId
 from store.sql.parameters import SCHEDULED_RUNTIME
@@ -75,12 +84,13 @@ def list_queries(call: Context) -> dict[str, object]:
 def update(call: Context) -> dict[str, object]:
     """Enable or disable one. Runs that were due while it was disabled are left out. Raises ResourceNotFound."""
 
-    def changed(queries: dict[str, ScheduledQuery]) -> None:
-        query = _found(call, queries)
+    def changed(scheduled: Scheduled) -> None:
+        query = _found(call, scheduled.queries)
         is_enabled = call.request["State"] == "ENABLED"
         if is_enabled != query.is_enabled:
             query.is_enabled = is_enabled
             query.next_ns = _schedule(query.request, query.created_ns)(call.now_ns) if is_enabled else None
+            scheduled.tell(_message(call, query, UPDATE))
 
     change_scheduled(call.store.catalog, call.account, changed)
     return {}
@@ -88,7 +98,13 @@ def update(call: Context) -> dict[str, object]:
 
 def delete(call: Context) -> dict[str, object]:
     """Delete one. Raises ResourceNotFound."""
-    change_scheduled(call.store.catalog, call.account, lambda queries: queries.pop(_found(call, queries).id))
+
+    def changed(scheduled: Scheduled) -> None:
+        query = scheduled.queries.pop(_found(call, scheduled.queries).id)
+        query.next_ns = None
+        scheduled.tell(_message(call, query, DELETED))
+
+    change_scheduled(call.store.catalog, call.account, changed)
     return {}
 
 
@@ -100,8 +116,8 @@ def execute(call: Context) -> dict[str, object]:
     insights = (call.request.get("QueryInsights") or {}).get("Mode") == "ENABLED_WITH_RATE_CONTROL"
     run = Started(round(seconds * 1_000_000) * 1_000, is_manual=True, wants_insights=insights)
 
-    def changed(queries: dict[str, ScheduledQuery]) -> None:
-        query = _found(call, queries)
+    def changed(scheduled: Scheduled) -> None:
+        query = _found(call, scheduled.queries)
         if run in query.asked:
             return
         if len(query.asked) >= ASKED_MAX:
@@ -141,7 +157,8 @@ def _new(call: Context, request: dict[str, Any]) -> ScheduledQuery:
 
 
 def _kept(call: Context, request: Mapping[str, Any], new: ScheduledQuery) -> ScheduledQuery:
-    def changed(queries: dict[str, ScheduledQuery]) -> ScheduledQuery:
+    def changed(scheduled: Scheduled) -> ScheduledQuery:
+        queries = scheduled.queries
         same = _same(queries, request)
         if same is not None:
             return same
@@ -154,9 +171,15 @@ def _kept(call: Context, request: Mapping[str, Any], new: ScheduledQuery) -> Sch
                 f"The account would have {len(queries)} scheduled queries of {size} bytes; {QUERIES_MAX} and "
                 f"{KEPT_MAX_BYTES} bytes are allowed."
             )
+        scheduled.tell(_message(call, new, CREATING))
         return new
 
     return change_scheduled(call.store.catalog, call.account, changed)
+
+
+def _message(call: Context, query: ScheduledQuery, kind: str) -> Message | None:
+    """The message about it; None if its topic leads nowhere."""
+    return message_of(call.account, query, kind, call.now_ns) if call.topics.leads(call.account, query.topic) else None
 
 
 def _schedule(request: Mapping[str, Any], created_ns: int) -> Callable[[int], int | None]:

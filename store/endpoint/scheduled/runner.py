@@ -38,6 +38,7 @@ class ScheduledRunner:
     buckets   of an account
     refusals  errors by which the writer, or the runner of queries, reports overload
     owner     the name of this worker; "" if there is no other
+    has_ended  called when a run has ended, and messages may wait
     """
 
     write: WriteRecords
@@ -45,6 +46,7 @@ class ScheduledRunner:
     buckets: Callable[[str], Buckets]
     refusals: tuple[type[Exception], ...]
     owner: str = ""
+    has_ended: Callable[[], None] = lambda: None
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     async def work(self, wake: asyncio.Event) -> None:
@@ -57,6 +59,8 @@ class ScheduledRunner:
                     wait_s = await self._look(wake)
                 except (StoreError, OSError) as error:
                     log.warning("scheduled queries wait for the storage: %s", error)
+                except Exception:  # those that are kept may be of a later version of this program
+                    log.exception("the scheduled queries cannot be read")
                 try:
                     await asyncio.wait_for(wake.wait(), wait_s)
                 except TimeoutError:
@@ -73,7 +77,7 @@ class ScheduledRunner:
 
     async def run_account(self, account: str) -> None:
         """Run what is due in an account, until nothing is."""
-        claims = Claims(self.call_for(account).store.catalog, account, self.owner)
+        claims = self._claims(account)
         while (taken := await asyncio.to_thread(lambda: claims.take(self.call_for(account).now_ns))) is not None:
             try:
                 await self._run(claims, *taken)
@@ -84,15 +88,14 @@ class ScheduledRunner:
         """Begin what is due; how long to wait for the next."""
         wait_s = LOOK_EVERY_S
         for account in await asyncio.to_thread(self._accounts):
-            call = self.call_for(account)
-            claims = Claims(call.store.catalog, account, self.owner)
-            due_ns = await asyncio.to_thread(claims.next_due_ns, call.now_ns)
+            now_ns = self.call_for(account).now_ns
+            due_ns = await asyncio.to_thread(self._claims(account).next_due_ns, now_ns)
             if account in self._tasks or due_ns is None:
                 continue
-            if due_ns <= call.now_ns:
+            if due_ns <= now_ns:
                 self._tasks[account] = asyncio.create_task(self._run_all(account, wake))
             else:
-                wait_s = min(wait_s, (due_ns - call.now_ns) / 1e9)
+                wait_s = min(wait_s, (due_ns - now_ns) / 1e9)
         return wait_s
 
     async def _run_all(self, account: str, wake: asyncio.Event) -> None:
@@ -107,6 +110,10 @@ class ScheduledRunner:
         finally:
             del self._tasks[account]
             wake.set()
+
+    def _claims(self, account: str) -> Claims:
+        call = self.call_for(account)
+        return Claims(call.store.catalog, account, self.owner, call.topics)
 
     def _accounts(self) -> list[str]:
         catalog = self.call_for("").store.catalog
@@ -144,7 +151,9 @@ class ScheduledRunner:
             report,
             result.insights if started.wants_insights else None,
         )
-        await asyncio.to_thread(lambda: claims.end(query.id, started, ended, disables=disables))
+        now_ns = self.call_for(account).now_ns
+        await asyncio.to_thread(lambda: claims.end(query.id, started, ended, now_ns, disables=disables))
+        self.has_ended()
 
     @asynccontextmanager
     async def _kept(self, claims: Claims, query: ScheduledQuery, started: Started) -> AsyncIterator[None]:

@@ -40,6 +40,10 @@ ONE_PROBLEM = {
     "buckets: [{name: exports, url: gs://b}]": "1: buckets[0].url: gs://b: gs:// is not supported",
     "buckets: [{name: exports, url: /x, accounts: []}]": "1: buckets[0].accounts: is empty; it has at least one entry",
     "buckets: [{name: exports, url: /x}, {name: exports, url: /y}]": '1: buckets[1].name: "exports" is listed before',
+    "sns_topics: [{arn: queries, receiver: a}]": "1: sns_topics[0].arn: 'queries' is not the ARN of a topic; write",
+    "sns_topics: [{arn: 'arn:aws:sns:r:1:t', receiver: a}]": (
+        '1: sns_topics[0].receiver: "a" is not one of receivers with a webhook; listed: none'
+    ),
     "memory_limit: 2 GiBs": '1: memory_limit: "2 GiBs" is not a size; write a whole number of bytes, or one with KiB',
     "http: {address: nowhere}": '1: http.address: "nowhere" is not an address; write host:port with a port of 0-65535',
     "http: {address: '1.2.3.4:65536'}": '1: http.address: "1.2.3.4:65536" is not an address',

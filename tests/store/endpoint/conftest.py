@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scheduled_requests import ingest
 from timestream_service import Clock, DirectWriter, Refused, Service, client
 
 from store.catalog.catalog import TableSettings
@@ -91,3 +92,15 @@ def query(url: str) -> Iterator[Any]:
     made = client("timestream-query", url)
     yield made
     made.close()
+
+
+@pytest.fixture
+def made(service: Service, write: Any, tmp_path: Path) -> Any:
+    """The client for writing, with the tables `t` and `sums`, and a bucket for reports."""
+    service.buckets = {"reports": tmp_path / "reports"}
+    write.create_database(DatabaseName="db")
+    for table in ("t", "sums"):
+        write.create_table(DatabaseName="db", TableName=table)
+    ingest(write, 2.0, 30)
+    ingest(write, 4.0, 40)
+    return write

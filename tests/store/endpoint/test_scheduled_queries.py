@@ -1,6 +1,5 @@
 """Scheduled queries by boto3: kept as they were asked for, run when they are due, their results stored once."""
 
-import asyncio
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from scheduled_requests import MINUTE_NS, QUERY, TARGET, ingest, request_of, run_due
 from timestream_service import NOW_NS, Refused, Service
 
 from store.endpoint import WriteRecord, patience
@@ -16,67 +16,7 @@ from store.endpoint.scheduled.claims import ABANDONED_NS
 from store.errors import MagneticTierError
 from store.record import Applied, TableId
 
-MINUTE_NS = 60_000_000_000
-NOW_MS = NOW_NS // 1_000_000
-ROLE, TOPIC = "arn:aws:iam::1:role/r", "arn:aws:sns:eu-west-1:1:t"
 TOKEN = "a-token-of-thirty-two-characters"
-QUERY = """SELECT host, bin(time, 1m) AS minute, avg(measure_value::double) AS mean, count(*) AS n, max(time) AS newest
-FROM db.t WHERE time > @scheduled_runtime - 5m AND time <= @scheduled_runtime GROUP BY host, bin(time, 1m)"""
-TARGET = {
-    "DatabaseName": "db",
-    "TableName": "sums",
-    "TimeColumn": "minute",
-    "DimensionMappings": [{"Name": "host", "DimensionValueType": "VARCHAR"}],
-    "MultiMeasureMappings": {
-        "TargetMultiMeasureName": "m",
-        "MultiMeasureAttributeMappings": [
-            {"SourceColumn": "mean", "TargetMultiMeasureAttributeName": "average", "MeasureValueType": "DOUBLE"},
-            {"SourceColumn": "n", "MeasureValueType": "BIGINT"},
-            {"SourceColumn": "newest", "MeasureValueType": "TIMESTAMP"},
-        ],
-    },
-}
-
-
-def request_of(name: str = "q1", target: dict[str, Any] | None = TARGET, **more: Any) -> dict[str, Any]:
-    configured = {} if target is None else {"TargetConfiguration": {"TimestreamConfiguration": target}}
-    return {
-        "Name": name,
-        "QueryString": QUERY,
-        "ScheduleConfiguration": {"ScheduleExpression": "rate(1 minute)"},
-        "NotificationConfiguration": {"SnsConfiguration": {"TopicArn": TOPIC}},
-        "ScheduledQueryExecutionRoleArn": ROLE,
-        "ErrorReportConfiguration": {"S3Configuration": {"BucketName": "reports", "ObjectKeyPrefix": "of/queries"}},
-        **configured,
-        **more,
-    }
-
-
-@pytest.fixture
-def made(service: Service, write: Any, tmp_path: Path) -> Any:
-    """The client for writing, with the tables `t` and `sums`, and a bucket for reports."""
-    service.buckets = {"reports": tmp_path / "reports"}
-    write.create_database(DatabaseName="db")
-    for table in ("t", "sums"):
-        write.create_table(DatabaseName="db", TableName=table)
-    ingest(write, 2.0, 30)
-    ingest(write, 4.0, 40)
-    return write
-
-
-def ingest(write: Any, value: float, seconds_ago: float, host: str = "a", version: int = 1) -> None:
-    record = {
-        "Dimensions": [{"Name": "host", "Value": host}],
-        "MeasureName": "cpu",
-        "MeasureValue": str(value),
-        "Time": str(NOW_MS - int(seconds_ago * 1000)),
-        "Version": version,
-    }
-    write.write_records(DatabaseName="db", TableName="t", Records=[record])
-
-
-def run_due(service: Service, worker: str = "") -> None:
-    asyncio.run(service.endpoint.scheduled(lambda _: service.buckets, worker).run_due())
 
 
 def described(query: Any, arn: str) -> dict[str, Any]:
