@@ -19,6 +19,7 @@ from pipeline.base.arrival import host_stamps
 from pipeline.base.errors import Busy, LogFull, LogUnavailable, PeerUnavailable
 from pipeline.config import Config, Table
 from pipeline.log import open_appender
+from pipeline.stream.normalise.routes import routes_from
 from pipeline.stream.partitioning import partition_of_message, partition_of_record, zonings_from
 from pipeline.stream.writes import LogWriter
 from pipeline.worker.group import Group
@@ -105,6 +106,8 @@ def services_of(config: Config, group: Group, choice: PartitionChoice, archives:
         queries=QuerySlots(limits=limits, timeout_s=timeout_s),
         lists=QuerySlots("list", limits, timeout_s),
         directory=group.directory,
+        log=group.admin,
+        routes=routes_from(config.tables),
         rejected=group.rejected,
         transitions=group.transitions,
         altered=owned.altered.of,

@@ -92,7 +92,7 @@ class Group:
         )
         self.pages = PageTokens(self.own, f"{access.token} {access.tier_id}")
         self.owned = partitions.owned
-        self._admin = admin
+        self.admin = admin
         self._alerts = alerts
         self._dead_letters = dead_letters
         owners = Owners(partial(admin.owners, self.own))
@@ -119,7 +119,7 @@ class Group:
     def others(self) -> list[str]:
         """See `pipeline.api.http.forwarding.TopicOwners`."""
         try:
-            members = self._admin.members(self.own)
+            members = self.admin.members(self.own)
         except LogError as error:
             raise PeerUnavailable(f"the log does not name the other workers: {error}") from error
         return sorted(members - {self.own})

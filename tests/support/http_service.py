@@ -163,6 +163,8 @@ class HttpService:
                 queries=QuerySlots(),
                 lists=QuerySlots("list"),
                 directory=StoreDirectory(self.store.catalog, lambda: [self.store]),
+                log=self.admin,
+                routes=routes_from(config.tables),
                 rejected=partial(rejected_messages, self.dead_letters),
                 transitions=partial(transitions_after, self.alerts),
                 altered=self.altered.of,

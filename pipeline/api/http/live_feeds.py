@@ -1,4 +1,4 @@
-"""What `/v1/live` sends, made once for all clients that ask for the same, while any of them is there.
+"""What `/v1/live` and `/v1/messages` send, made once for all clients that ask for the same, while any of them is there.
 
 A feed looks at the zones and devices at most twice a second, and for at most a tenth of the time. It keeps what it
 found last as JSON, each zone and device with the number of the look at which it changed. So nothing is queued for a
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +21,7 @@ import orjson
 from pipeline.api.http import responses
 from pipeline.api.http.problems import ANSWERS
 from pipeline.api.http.showing import shown_device
+from pipeline.api.inventory.arriving import MOST_MESSAGES
 from pipeline.api.inventory.live import LivePart, LiveZone, Spread
 from store.values.times import rfc3339
 
@@ -125,6 +127,33 @@ class AlertFeed:
     last = 0
 
 
+class MessageFeed:
+    """The newest messages of one account and filter.
+
+    looks    how many there were
+    counted  how many messages matched so far, and how many frames were not read
+    """
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.counted = 0, 0
+        self._newest: deque[tuple[int, bytes]] = deque(maxlen=MOST_MESSAGES)  # with their look
+
+    def take(self, newest: list[bytes], matched: int, unread_frames: int) -> None:
+        """Take over what was found at the next look: messages as JSON, and the counts of all."""
+        self.looks += 1
+        self._newest.extend((self.looks, message) for message in newest)
+        self.counted = self.counted[0] + matched, self.counted[1] + unread_frames
+
+    def since(self, look: int, counted: tuple[int, int]) -> bytes | None:
+        """The data of an event with what came after this look, when so much was counted; None: nothing."""
+        if counted == self.counted and look:
+            return None
+        newest = b",".join(message for of_look, message in self._newest if of_look > look)
+        matched, unread = (now - before for now, before in zip(self.counted, counted, strict=True))
+        return b'{"messages":[%b],"matched":%d,"unread_frames":%d}' % (newest, matched, unread)
+
+
 class Followed(Generic[Fed]):
     """A feed that is looked after as long as somebody follows it.
 
@@ -196,7 +225,8 @@ class Feeds(Generic[Fed]):
 
 @dataclass(frozen=True, slots=True)
 class LiveFeeds:
-    """The feeds of all clients: of zones by request, of alerts by account."""
+    """The feeds of all clients: of zones by request, of alerts by account, of messages by account and filter."""
 
     zones: Feeds[ZoneFeed] = field(default_factory=lambda: Feeds(ZoneFeed))
     alerts: Feeds[AlertFeed] = field(default_factory=lambda: Feeds(AlertFeed))
+    messages: Feeds[MessageFeed] = field(default_factory=lambda: Feeds(MessageFeed))

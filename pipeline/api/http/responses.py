@@ -36,9 +36,13 @@ MqttTopic = Annotated[str, Field(description="that the device published to")]
 Next = Annotated[int | None, Field(description="what `before=` takes for the next page; null on the last")]
 
 
-def _one_of(*values: str, description: str | None = None) -> FieldInfo:
+def _one_of(*values: str | None, description: str | None = None) -> FieldInfo:
     of_values: FieldInfo = Field(description=description, json_schema_extra={"enum": list(values)})
     return of_values
+
+
+def _one_of_or_null(*values: str, description: str) -> FieldInfo:
+    return _one_of(*values, None, description=description)
 
 
 def _shown(**example: Any) -> Callable[[type[T]], type[T]]:
@@ -576,6 +580,126 @@ class Device(TypedDict):
     dimensions: Dimensions
     measure_name: RecordName
     last_time: Annotated[Time, Field(description="the newest event time")]
+
+
+class SeriesValue(TypedDict):
+    """The newest value of a measure."""
+
+    time: Annotated[Time, Field(description="of the row")]
+    value: Annotated[float | int | bool | str | None, Field(description="null where it is not finite")]
+    unit: Annotated[str | None, Field(description="the configured one")]
+
+
+class Series(Device):
+    """A series, with its last values."""
+
+    values: Annotated[dict[str, SeriesValue], Field(description="by measure")]
+
+
+@_shown(
+    series=[{**_DEVICE, "values": {"temperature": {"time": "2026-11-23T10:00:00Z", "value": 21.4, "unit": "celsius"}}}],
+    matched=1,
+    next=None,
+)
+class SeriesFound(TypedDict):
+    """The series that match, by table and dimensions, in pages."""
+
+    series: list[Series]
+    matched: Annotated[int, Field(description="how many match, on all pages")]
+    next: Annotated[str | None, Field(description="what `after=` takes for the next page; null on the last")]
+
+
+class ParsedValue(TypedDict):
+    """The value of a measure."""
+
+    value: Annotated[float | int | bool | str | None, Field(description="null where it is not finite")]
+    type: Annotated[str, _one_of(*MeasureType, description="of the measure")]
+
+
+class ParsedRow(TypedDict):
+    """A row that a message becomes."""
+
+    table: Table
+    zone: ZoneIfAny
+    dimensions: Dimensions
+    measure_name: RecordName
+    time: Annotated[Time, Field(description="the event time")]
+    measures: Annotated[dict[str, ParsedValue], Field(description="by name")]
+
+
+class ParsedField(TypedDict):
+    """How a field was altered, or left out."""
+
+    field: Annotated[str, Field(description="of the payload, or of what is in it")]
+    what: Annotated[str, _one_of(*Alteration, description="what was done to it")]
+    count: Annotated[int, Field(description="in how many readings", ge=1)]
+
+
+_PARSED = {
+    "rows": [
+        {
+            "table": "agriculture.readings",
+            "zone": "gh-01/north",
+            "dimensions": {"greenhouse": "gh-01", "zone": "north", "sensor": "s-00042"},
+            "measure_name": "climate",
+            "time": "2026-11-23T10:00:00Z",
+            "measures": {"temperature": {"value": 21.4, "type": "double"}},
+        }
+    ],
+    "reason": None,
+    "detail": None,
+    "altered": [],
+}
+
+
+class Understood(TypedDict):
+    """What a message becomes: rows, or the reason why there are none."""
+
+    rows: list[ParsedRow]
+    reason: Annotated[str | None, _one_of_or_null(*Reason, description="why it would be a dead letter")]
+    detail: Annotated[str | None, Field(description="what was wrong")]
+    altered: list[ParsedField]
+
+
+@_shown(**_PARSED)
+class Parsed(Understood):
+    """What a message would become."""
+
+
+class Payload(TypedDict):
+    """A payload, as text if it is UTF-8, else as base64."""
+
+    payload: NotRequired[Annotated[str, Field(description="what the device sent")]]
+    payload_base64: NotRequired[Annotated[str, Field(description="the same where it is not UTF-8")]]
+
+
+class Message(Understood, Payload):
+    """A message that has arrived, and what it becomes: of its rows the first 20, of its payload the first 16 KiB."""
+
+    arrival: Annotated[Time, Field(description="at the gateway")]
+    mqtt_topic: MqttTopic
+    bytes: Annotated[int, Field(description="the size of the payload")]
+
+
+@_shown(
+    messages=[
+        {
+            **_PARSED,
+            "arrival": "2026-11-23T10:00:00.2Z",
+            "mqtt_topic": "greenhouse/eu-west/gh-01/north/s-00042",
+            "bytes": 42,
+            "payload": '{"ts": 1795428000000, "temperature": 21.4}',
+        }
+    ],
+    matched=1,
+    unread_frames=0,
+)
+class LiveMessages(TypedDict):
+    """An event `messages`: the newest since the event before, oldest first."""
+
+    messages: list[Message]
+    matched: Annotated[int, Field(description="how many messages matched, also those that are not listed")]
+    unread_frames: Annotated[int, Field(description="how many frames of the log were not looked at: there were many")]
 
 
 class LiveMeasure(TypedDict):

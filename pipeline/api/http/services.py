@@ -28,8 +28,9 @@ from pipeline.base.clock import Steps
 from pipeline.cluster.client import PeerAccess
 from pipeline.config.model import HttpLimits
 from pipeline.config.receivers import Receiver
-from pipeline.log.log import Appender
+from pipeline.log.log import Appender, LogAdmin
 from pipeline.stream.altered_fields import AlteredField
+from pipeline.stream.normalise.routes import Route
 from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.progress import HowFar
 from pipeline.stream.rule_book import RuleBook
@@ -70,6 +71,8 @@ class Services:
     queries: QuerySlots
     lists: QuerySlots  # separate slots: lists are answered while an account's queries run
     directory: Directory
+    log: LogAdmin
+    routes: Sequence[Route]  # of the configuration: which MQTT topics become records of which table
     rejected: Callable[[str, int], list[RejectedMessages]]  # of an account; at most this number
     transitions: Callable[[TransitionsRequest], TransitionsPart]  # of alerts, whichever worker keeps them
     altered: Callable[[str, int], list[AlteredField]]  # fields of an account's tables; at most this number

@@ -11,6 +11,7 @@ import msgspec
 from pipeline.api.inventory.device import Device
 from pipeline.api.inventory.latest import LatestPart, LatestRequest
 from pipeline.api.inventory.live import LivePart, LiveRequest
+from pipeline.api.inventory.search import SeriesPage, SeriesRequest
 from pipeline.base.errors import AmbiguousZone, UnknownZone
 from store.record import Dimensions, SeriesIndex, TableId
 
@@ -81,6 +82,10 @@ class Directory(Protocol):
 
     def latest(self, request: LatestRequest) -> LatestPart:
         """The newest of the last values of series, newest first. Raises what `PartitionStore.latest` raises."""
+        ...
+
+    def search(self, request: SeriesRequest) -> SeriesPage:
+        """The first series that match. Raises what `PartitionStore.latest` raises."""
         ...
 
     def live(self, request: LiveRequest) -> LivePart:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from pipeline.api.inventory import latest, live
+from pipeline.api.inventory import latest, live, search
 from pipeline.api.inventory.device import Device
 from pipeline.api.inventory.directory import Members, TableSummary, ZoneSeries, ZoneSummary, one_table
 from pipeline.api.inventory.latest import LatestPart, LatestRequest
 from pipeline.api.inventory.live import LivePart, LiveRequest
+from pipeline.api.inventory.search import SeriesPage, SeriesRequest
 from pipeline.api.inventory.stores import StoreDirectory, members_of, merge_tables, merge_zones, newest, together
 from pipeline.cluster.peers import Peers, Question
 from store.record import TableId
@@ -28,6 +29,7 @@ _tables_decoder = msgspec.msgpack.Decoder(list[TableSummary])
 _devices_decoder = msgspec.msgpack.Decoder(list[Device])
 _series_decoder = msgspec.msgpack.Decoder(list[ZoneSeries])
 _latest_decoder = msgspec.msgpack.Decoder(LatestPart)
+_search_decoder = msgspec.msgpack.Decoder(SeriesPage)
 _live_decoder = msgspec.msgpack.Decoder(LivePart)
 
 
@@ -80,6 +82,15 @@ class SharedDirectory:
             lambda data: [_latest_decoder.decode(data)],
         )
         return latest.newest(parts, request.limit)
+
+    def search(self, request: SeriesRequest) -> SeriesPage:
+        """See `Directory`."""
+        pages = self._peers.ask_all(
+            Question("search", lambda _: msgspec.msgpack.encode(request)),
+            lambda _: [self._own.search(request)],
+            lambda data: [_search_decoder.decode(data)],
+        )
+        return search.merged(pages, request.limit)
 
     def live(self, request: LiveRequest) -> LivePart:
         """See `Directory`."""

@@ -9,11 +9,12 @@ from contextlib import suppress
 
 import numpy as np
 
-from pipeline.api.inventory import latest, live
+from pipeline.api.inventory import latest, live, search
 from pipeline.api.inventory.device import Device
 from pipeline.api.inventory.directory import Members, TableSummary, ZoneSeries, ZoneSummary, is_asked, one_table
 from pipeline.api.inventory.latest import LatestOfStore, LatestPart, LatestRequest
 from pipeline.api.inventory.live import LiveOfStore, LivePart, LiveRequest, LiveZone
+from pipeline.api.inventory.search import SeriesOfStore, SeriesPage, SeriesRequest
 from pipeline.api.inventory.zones import Zones
 from store.catalog.catalog import Catalog
 from store.errors import UnknownDatabase, UnknownTable
@@ -30,6 +31,7 @@ class StoreDirectory:
         self._stores = stores
         self._latest: weakref.WeakKeyDictionary[PartitionStore, LatestOfStore] = weakref.WeakKeyDictionary()
         self._zones: weakref.WeakKeyDictionary[PartitionStore, Zones] = weakref.WeakKeyDictionary()
+        self._series: weakref.WeakKeyDictionary[PartitionStore, SeriesOfStore] = weakref.WeakKeyDictionary()
         self._live: weakref.WeakKeyDictionary[PartitionStore, LiveOfStore] = weakref.WeakKeyDictionary()
 
     def zones(self, account: str, table: str | None) -> list[ZoneSummary]:
@@ -98,6 +100,22 @@ class StoreDirectory:
                     with suppress(UnknownTable, UnknownDatabase):  # deleted in the meantime
                         parts += self._latest_of(store).parts(info, request)
         return latest.newest(parts, request.limit)
+
+    def search(self, request: SeriesRequest) -> SeriesPage:
+        """See `Directory`."""
+        pages: list[SeriesPage] = []
+        for info in self._catalog.tables(request.account):
+            if is_asked(info.table, request.table):
+                for store in self._stores():
+                    with suppress(UnknownTable, UnknownDatabase):  # deleted in the meantime
+                        pages.append(self._series_of(store).page(info, request))
+        return search.merged(pages, request.limit)
+
+    def _series_of(self, store: PartitionStore) -> SeriesOfStore:
+        found = self._series.get(store)
+        if found is None:
+            found = self._series.setdefault(store, SeriesOfStore(store, self._zones_of(store)))
+        return found
 
     def live(self, request: LiveRequest) -> LivePart:
         """See `Directory`."""

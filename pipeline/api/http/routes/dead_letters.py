@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from pipeline.api.http.credentials import Who
 from pipeline.api.http.openapi import OF_BODIES, answers
 from pipeline.api.http.problems import Problem, bad_parameter
 from pipeline.api.http.services import Services, account, services, who
+from pipeline.api.http.showing import shown_payload
 from pipeline.api.http.times import time_ns
 from pipeline.base.arrival import ArrivalStamps
 from pipeline.config.roles import Role
@@ -148,16 +148,12 @@ def _find(parts: Services, account: str, letter_id: str, parameter: str) -> Arch
 
 def _shown(entry: ArchivedLetter) -> responses.DeadLetter:
     letter = entry.letter
-    shown: responses.DeadLetter = {
+    return {
         "id": letter.id,
         "mqtt_topic": letter.mqtt_topic,
         "reason": letter.reason.value,
         "detail": letter.detail,
         "arrival": rfc3339(letter.arrival_ns),
         "replayed": None if entry.replayed_ns is None else rfc3339(entry.replayed_ns),
+        **shown_payload(letter.payload),
     }
-    try:
-        shown["payload"] = letter.payload.decode()
-    except UnicodeDecodeError:
-        shown["payload_base64"] = base64.b64encode(letter.payload).decode()
-    return shown

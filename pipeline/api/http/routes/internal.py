@@ -19,6 +19,7 @@ from fastapi.responses import PlainTextResponse, Response
 from pipeline.api.http.services import Internal, services_of
 from pipeline.api.inventory.latest import LatestRequest
 from pipeline.api.inventory.live import LiveRequest
+from pipeline.api.inventory.search import SeriesRequest
 from pipeline.api.inventory.shared import InventoryRequest
 from pipeline.api.inventory.transitions import TransitionsRequest
 from pipeline.base.errors import NotOwned
@@ -29,6 +30,7 @@ T = TypeVar("T")
 _outcome_decoder = msgspec.msgpack.Decoder(OutcomeRequest)
 _inventory_decoder = msgspec.msgpack.Decoder(InventoryRequest)
 _latest_decoder = msgspec.msgpack.Decoder(LatestRequest)
+_search_decoder = msgspec.msgpack.Decoder(SeriesRequest)
 _live_decoder = msgspec.msgpack.Decoder(LiveRequest)
 _transitions_decoder = msgspec.msgpack.Decoder(TransitionsRequest)
 
@@ -110,6 +112,13 @@ async def latest(parts: Parts, request: Request) -> Response:
     """The last values of series in this worker's partitions."""
     wanted = _latest_decoder.decode(await request.body())
     return await _packed(parts, lambda: parts.directory.latest(wanted))
+
+
+@router.post("/search")
+async def search(parts: Parts, request: Request) -> Response:
+    """The first series in this worker's partitions that match."""
+    wanted = _search_decoder.decode(await request.body())
+    return await _packed(parts, lambda: parts.directory.search(wanted))
 
 
 @router.post("/live")

@@ -42,7 +42,7 @@ async def latest(
         table,
         tuple(zone or ()),
         tuple(measure or ()),
-        tuple(_named(one) for one in dimension or ()),
+        tuple(named(one) for one in dimension or ()),
         time_ns("from", start, parts.clock_ns()),
         limit,
     )
@@ -58,7 +58,7 @@ async def latest(
     return Response(content, media_type="application/json")
 
 
-def _named(dimension: str) -> tuple[str, str]:
+def named(dimension: str) -> tuple[str, str]:
     """The name and the value of a dimension. Raises Problem."""
     name, separator, value = dimension.partition("=")
     if not separator:

@@ -11,15 +11,14 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import orjson
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.sse import format_sse_event
 from starlette.responses import StreamingResponse
 
-from pipeline.api.http import live_feeds
-from pipeline.api.http.event_streams import PING, PING_EVERY_S, SLOW_S, EventStream, too_slow, word
+from pipeline.api.http.event_streams import EventStream, word
 from pipeline.api.http.live_feeds import AlertFeed, Followed, ZoneFeed
 from pipeline.api.http.openapi import events_of, refusals
 from pipeline.api.http.problems import bad_parameter
@@ -27,10 +26,10 @@ from pipeline.api.http.routes.alert_life import shown_transition
 from pipeline.api.http.routes.alert_stream import beginning
 from pipeline.api.http.services import Services, account, services
 from pipeline.api.http.slots import Asker
+from pipeline.api.http.sources import Source, sent
 from pipeline.api.http.times import duration_ns
 from pipeline.api.inventory.live import LiveRequest
 from pipeline.api.inventory.transitions import TransitionsPart, TransitionsRequest
-from pipeline.base import metrics
 
 router = APIRouter(prefix="/v1/live", tags=["live"])
 
@@ -97,7 +96,7 @@ async def events(
 ) -> AsyncIterator[bytes]:
     """The events for a client, as bytes."""
     with ExitStack() as following:
-        sources: list[_Source] = []
+        sources: list[Source] = []
         if wanted.kinds & {"zones", "devices"}:
             zones = parts.live.zones.followed(wanted.zones, lambda feed: _look_at_zones(parts, wanted.zones, feed))
             sources.append(_Zones(following.enter_context(zones), wanted.kinds))
@@ -105,25 +104,8 @@ async def events(
             account = wanted.zones.account
             alerts = parts.live.alerts.followed(account, lambda feed: _look_at_alerts(parts, account, feed))
             sources.append(_Alerts(following.enter_context(alerts), parts.transitions, account, wanted.after))
-        for source in sources:
-            await source.followed.begun()
-        said_s = now_s()
-        while True:
-            has_said = False
-            for source in sources:
-                async for event in source.events():
-                    said_s, has_said = now_s(), True
-                    yield event
-                    if now_s() - said_s > SLOW_S:
-                        metrics.http_streams_closed.labels("slow").inc()
-                        yield too_slow()
-                        return
-            if not follow:
-                return
-            if not has_said and now_s() - said_s >= PING_EVERY_S:
-                said_s = now_s()
-                yield PING
-            await asyncio.sleep(live_feeds.LOOK_EVERY_S)
+        async for event in sent(sources, follow=follow, now_s=now_s):
+            yield event
 
 
 async def _look_at_zones(parts: Services, request: LiveRequest, feed: ZoneFeed) -> None:
@@ -136,33 +118,7 @@ async def _look_at_alerts(parts: Services, account: str, feed: AlertFeed) -> Non
     feed.first, feed.last = found.first, found.last
 
 
-class _Source:
-    """Events of one feed for one client. Why there is nothing new is told once."""
-
-    def __init__(self, followed: Followed[Any]) -> None:
-        self.followed = followed
-        self._told: str | None = None
-
-    async def events(self) -> AsyncIterator[bytes]:
-        """What is new since the last time."""
-        self.followed.check()
-        trouble = self.followed.trouble
-        if trouble is None:
-            try:
-                async for event in self.news():
-                    yield event
-            except live_feeds.FOR_NOW as error:
-                trouble = str(error)
-        if trouble is not None and trouble != self._told:
-            yield word("unavailable", trouble)
-        self._told = trouble
-
-    def news(self) -> AsyncIterator[bytes]:
-        """The same, of a feed whose last look succeeded."""
-        raise NotImplementedError
-
-
-class _Zones(_Source):
+class _Zones(Source):
     """The events `zones` and `devices` for one client."""
 
     def __init__(self, followed: Followed[ZoneFeed], kinds: frozenset[Kind]) -> None:
@@ -171,7 +127,7 @@ class _Zones(_Source):
         self._known = 0  # look
 
     async def news(self) -> AsyncIterator[bytes]:
-        """See `_Source`."""
+        """See `Source`."""
         feed: ZoneFeed = self.followed.feed
         if feed.looks == self._known:
             return
@@ -181,7 +137,7 @@ class _Zones(_Source):
                 yield format_sse_event(data_str=data.decode(), event=kind)
 
 
-class _Alerts(_Source):
+class _Alerts(Source):
     """The events `alerts` for one client: transitions, at most MOST_TRANSITIONS in one."""
 
     def __init__(self, followed: Followed[AlertFeed], ask: Ask, account: str, after: int | None) -> None:
@@ -193,7 +149,7 @@ class _Alerts(_Source):
         self._after: int | None = None  # once it has begun
 
     async def news(self) -> AsyncIterator[bytes]:
-        """See `_Source`."""
+        """See `Source`."""
         feed: AlertFeed = self.followed.feed
         if self._after is None:
             known = feed.last if self._known is None else self._known
