@@ -190,6 +190,29 @@ maintenance_seconds = Histogram(
     buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
 )
 
+# Usage, by account. They are gauges, because they are the saved sums of 13 months, and not counted from each start.
+_USAGE = (
+    ("records", "Records written"),
+    ("written_bytes", "Bytes of records written"),
+    ("queries", "Queries"),
+    ("scanned_bytes", "Bytes that queries have scanned"),
+    ("metered_bytes", "Bytes that queries have scanned, at least 10 MB each"),
+    ("memory_bytes", "Size of the account's share of the memory tier, now"),
+    ("magnetic_bytes", "Size of the files of the account's tables in the magnetic tier, now"),
+)
+USAGE_OF_ACCOUNTS = tuple(
+    Gauge(f"streamgauge_usage_{name}", told, ["account"], multiprocess_mode="livesum") for name, told in _USAGE
+)
+(
+    usage_records,
+    usage_written_bytes,
+    usage_queries,
+    usage_scanned_bytes,
+    usage_metered_bytes,
+    usage_memory_bytes,
+    usage_magnetic_bytes,
+) = USAGE_OF_ACCOUNTS
+
 damage_found = Counter(
     "streamgauge_store_damage_total",
     "Files and log messages found damaged, by what they are and what became of them: repaired, made_again, lost",

@@ -23,6 +23,7 @@ from pipeline.config.brokers import Brokers, broker_warnings, check_brokers
 from pipeline.config.buckets import Bucket
 from pipeline.config.log import Log
 from pipeline.config.peers import PeerSettings
+from pipeline.config.prices import Prices
 from pipeline.config.problems import refuse
 from pipeline.config.queries import Queries
 from pipeline.config.receivers import Receiver, receiver_problems
@@ -249,6 +250,7 @@ class Config(Section):
     silences: tuple[Silence, ...] = ()
     alerts: AlertHistory = AlertHistory()
     sns_topics: tuple[SnsTopic, ...] = Field(default=(), description="who is told of scheduled queries")
+    prices: Prices | None = Field(default=None, description="of usage; none: `streamgauge usage` tells no money")
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:

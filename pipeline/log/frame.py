@@ -34,6 +34,7 @@ class FrameKind(enum.StrEnum):
     TICK = "tick"  # one `tick.Tick`: no message, but the time in which a gateway listened
     RULES = "rules"  # one `generation.Generation`: no message, but the rules in force from here on
     FORGET = "forget"  # one `forgetting.Forget`: no message, but a device that was decommissioned
+    USAGE = "usage"  # one `query_use.QueryUse`: no message, but what queries have used
 
 
 class Frame(msgspec.Struct, array_like=True, frozen=True):

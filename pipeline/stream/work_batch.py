@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipeline.log.query_use import QueryUse
 from pipeline.stream.normalise.texts import TypeDecision
 from pipeline.stream.partitions.partition import Partition
 from pipeline.stream.words import Word
@@ -18,6 +19,7 @@ class WorkBatch:
     decisions          of normalise, about measures that arrived as text
     newest_arrival_ns  when the gateway received the newest of these messages; 0 if there are none
     words              for the rules, between these messages: each with its offset in the log, up to `offset`
+    uses               by queries, as told in the log between these messages: as `words`
     """
 
     partition: Partition
@@ -26,3 +28,4 @@ class WorkBatch:
     newest_arrival_ns: int
     decisions: tuple[TypeDecision, ...] = ()
     words: tuple[tuple[int, Word], ...] = ()
+    uses: tuple[tuple[int, QueryUse], ...] = ()

@@ -23,6 +23,7 @@ from pipeline.stream.normalise.routes import routes_from
 from pipeline.stream.partitioning import partition_of_message, partition_of_record, zonings_from
 from pipeline.stream.writes import LogWriter
 from pipeline.worker.group import Group
+from pipeline.worker.metered_queries import MeteredQueries, QueryUses
 from store.endpoint import Endpoint
 from store.endpoint.payload import WriteRecord
 from store.errors import Behind, MagneticUnavailable, PartitionSilent
@@ -67,14 +68,14 @@ class Archives:
     dead_letters: DeadLetterArchive
 
 
-def services_of(config: Config, group: Group, choice: PartitionChoice, archives: Archives) -> Services:
-    """The services of HTTP; what other workers own is requested from them."""
+def services_of(config: Config, group: Group, choice: PartitionChoice, archives: Archives, uses: QueryUses) -> Services:
+    """The services of HTTP; what other workers own is requested from them. `uses` counts what queries scan."""
     appender = open_appender(config.log_settings)
     stamps = host_stamps()
     writer = LogWriter(appender, group.outcome_of, choice.of_record, stamps)
     prefix = group.pages.prefix
     asked = config.queries
-    executor = QueryProcesses(group.readable, asked.limits, ENCODERS, idle=asked.slots)
+    executor = MeteredQueries(QueryProcesses(group.readable, asked.limits, ENCODERS, idle=asked.slots), uses)
     endpoint = Endpoint(
         group.tables,
         writer,
@@ -113,6 +114,8 @@ def services_of(config: Config, group: Group, choice: PartitionChoice, archives:
         altered=owned.altered.of,
         partition_of=choice.of_message,
         stamps=stamps,
+        usage=group.usage.all,
+        prices=config.prices,
         limits=config.http.limits,
         buckets=lambda account: places.get(account, {}),
         worker=uuid.uuid4().hex if config.log_settings.is_kafka else "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -16,6 +17,7 @@ from pipeline.api.inventory.rejected import RejectedMessages, rejected_messages
 from pipeline.api.inventory.shared import InventoryRequest, SharedDirectory
 from pipeline.api.inventory.stores import StoreDirectory
 from pipeline.api.inventory.transitions import TransitionsPart, TransitionsRequest, transitions_after
+from pipeline.api.inventory.usage import OwnUsage, SharedUsage
 from pipeline.base.errors import LogError, PeerUnavailable
 from pipeline.base.quantities import Address
 from pipeline.cluster import tails
@@ -27,6 +29,7 @@ from pipeline.cluster.peers import ANSWER_WITHIN_S, Peers
 from pipeline.cluster.tails import Tails
 from pipeline.config import Config
 from pipeline.log.log import LogAdmin
+from pipeline.log.query_use import Scan
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
 from pipeline.stream.partitions.manager import PartitionManager
 from pipeline.stream.partitions.owned import OwnedPartitions
@@ -81,8 +84,9 @@ class Group:
         partitions: PartitionManager,
         alerts: AlertArchive,
         dead_letters: DeadLetterArchive,
+        pending: Callable[[], list[Scan]],
     ) -> None:
-        """`own`: the address of this worker's HTTP server."""
+        """`own`: the address of this worker's HTTP server. `pending`: the use by its queries that is not in the log."""
         self.own = address_of(config, own)
         shared = partitions.store
         access = PeerAccess(
@@ -102,9 +106,13 @@ class Group:
         self.readable = shared.readable
         self.tables = GroupTables(shared, Tails(partitions.owned, self._peers))
         self.directory = SharedDirectory(own_directory, self._peers)
+        own_usage = OwnUsage(partitions.owned, pending)
+        self.usage = SharedUsage(own_usage, self._peers)
         self.outcome_of = Outcomes(partitions.owned, self._peers, self._client).of
         self.internal = (
-            _internal(access, partitions.owned, own_directory, alerts, dead_letters) if admin.others_take_over else None
+            _internal(access, partitions.owned, own_directory, alerts, dead_letters, own_usage)
+            if admin.others_take_over
+            else None
         )
 
     def owner_of(self, topic: str) -> str | None:
@@ -184,6 +192,7 @@ def _internal(
     directory: StoreDirectory,
     alerts: AlertArchive,
     dead_letters: DeadLetterArchive,
+    usage: OwnUsage,
 ) -> Internal:
     return Internal(
         access,
@@ -192,5 +201,6 @@ def _internal(
         partial(tails.answer, owned),
         partial(rejected_messages, dead_letters),
         partial(transitions_after, alerts),
+        usage,
         ThreadPoolExecutor(INTERNAL_THREADS, thread_name_prefix="internal"),
     )

@@ -86,7 +86,8 @@ class Trimmer:
         """One pass over all partitions of this worker."""
         held = dict.fromkeys((READINGS, *self._archives), 0)
         for partition in self._partitions:
-            below = min(partition.store.low_watermark(partition.id), partition.rules.low_watermark)
+            counted = partition.usage.low_watermark or 0
+            below = min(partition.store.low_watermark(partition.id), partition.rules.low_watermark, counted)
             held[READINGS] += await self._trim(READINGS, partition.number, below)
         for topic, archive in self._archives.items():
             held[topic] += await self._trim(topic, 0, archive.next_offset(self._admin.partition_id(topic)) or 0)

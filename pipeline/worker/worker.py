@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -52,10 +53,12 @@ from pipeline.stream.stages.readings_to_records import readings_to_records
 from pipeline.stream.stages.records_to_alerts import records_to_alerts
 from pipeline.stream.stages.records_to_store import records_to_store
 from pipeline.stream.topology import Outlets, Stages, build
+from pipeline.stream.usage.metering import SAMPLE_EVERY_S
 from pipeline.worker.alert_history import AlertHistory
 from pipeline.worker.answering import Archives, PartitionChoice, services_of
 from pipeline.worker.gauges import OFTEN_S, SELDOM_S, Gauges
 from pipeline.worker.group import Group
+from pipeline.worker.metered_queries import TELL_EVERY_S, QueryUses
 from pipeline.worker.migration import migrate
 from pipeline.worker.reloading import Reloading
 from pipeline.worker.tier_owner import right_to_tier
@@ -68,6 +71,7 @@ from pipeline.worker.upkeep import (
     Trimmer,
     every,
 )
+from pipeline.worker.usage_upkeep import SAVE_LOOK_S, UsageUpkeep
 from rules import RuleFileError
 from store.errors import MagneticTierError, StoreError, StoreFormatError
 from store.objects import damage
@@ -147,6 +151,8 @@ class Worker:
         self.alerts_partition = AlertsPartition(config, self.alerts, self.admin.partition_id(ALERTS))
         self.reloading = Reloading(self.rules, again, self.partitions, self.book, self.alerts_partition)
         self.steps = Steps("worker")
+        self.query_uses = QueryUses(uuid.uuid4().hex, time.time_ns)
+        self.usage = UsageUpkeep(self.partitions.owned, self.query_uses, time.time_ns)
         self._append_alerts: Callable[[bytes], Awaitable[Any]] | None = None  # once the topology runs
         self.maintenance = StoreMaintenance(self.partitions.maintain, fail)
 
@@ -192,6 +198,7 @@ class Worker:
         for task in upkeep:
             task.cancel()
         watch.cancel()
+        await self.usage.tell()
         if self.admin.others_take_over:  # the others continue, and still ask this worker meanwhile
             await app.stop()
             await asyncio.to_thread(http.stop)
@@ -251,7 +258,7 @@ class Worker:
 
     async def _records_to_alerts(self, stream: Any, outlets: Outlets) -> None:
         self._append_alerts = outlets.alerts
-        self.reloading.append = outlets.readings
+        self.reloading.append = self.usage.append = outlets.readings
         await records_to_alerts(stream, outlets.alerts)
 
     def _table_names(self) -> set[str]:
@@ -269,13 +276,15 @@ class Worker:
     def _group(self, listener: socket.socket) -> Group:
         """The workers of the log."""
         host, port = listener.getsockname()[:2]
-        return Group(self.config, Address(host, port), self.admin, self.partitions, self.alerts, self.dead_letters)
+        archives, pending = (self.alerts, self.dead_letters), self.query_uses.pending
+        return Group(self.config, Address(host, port), self.admin, self.partitions, *archives, pending)
 
     def _choice(self) -> PartitionChoice:
         return PartitionChoice(self.config.tables, self.admin.partitions_of(READINGS))
 
     def _services(self, group: Group) -> Services:
-        services = services_of(self.config, group, self._choice(), Archives(self.alerts, self.dead_letters))
+        archives = Archives(self.alerts, self.dead_letters)
+        services = services_of(self.config, group, self._choice(), archives, self.query_uses)
         loop = asyncio.get_running_loop()
 
         async def reload() -> Reloaded:  # called in HTTP's event loop
@@ -339,6 +348,9 @@ class Worker:
             every(RULES_EVERY_S, rules, fail),
             every(RULES_LOOK_S, self.reloading.look, fail),
             every(RULES_LOOK_S, look_at_rules, fail),
+            every(TELL_EVERY_S, self.usage.tell, fail),
+            every(SAVE_LOOK_S, self.usage.save, fail),
+            every(SAMPLE_EVERY_S, self.usage.sample, fail),
             every(TRIM_EVERY_S, trimmer.trim, fail),
             every(OFTEN_S, gauges.often, fail),
             every(SELDOM_S, gauges.seldom, fail),

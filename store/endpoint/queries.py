@@ -12,12 +12,10 @@ from store.endpoint.results import KeptResults, new_query_id
 from store.endpoint.rows import Page, Rows, parts, rows_of
 from store.processes.job import Job, answered_at_once, is_worth_trying_at_once
 from store.processes.limits import MIB
-from store.reading.insights import Exported, Insights
+from store.reading.insights import METERED_LEAST_BYTES, Exported, Insights
 from store.sql import SqlRequest
 from store.sql.errors import LimitExceeded, QueryFailed, SqlError
 from store.unload.writer import FilesWriter
-
-METERED_LEAST_BYTES = 10_000_000  # of a query, as in the service
 
 
 class Queries:

@@ -55,6 +55,11 @@ class AccountTables:
         self._pinned = PinnedTables(catalog, versions, partitions, stores, gather)
         catalog.refresh()
 
+    @property
+    def account(self) -> str:
+        """Whose tables these are."""
+        return self._account
+
     def __enter__(self) -> Self:
         return self
 

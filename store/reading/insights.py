@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
 
 from store.reading.borrowed import Read
+from store.record import TableId
+
+METERED_LEAST_BYTES = 10_000_000  # of a query, as in the service
 
 
 class Exported(msgspec.Struct, frozen=True):
@@ -22,6 +26,7 @@ class Insights(msgspec.Struct, frozen=True):
 
     scanned_bytes  of the files and rows that were read
     exported       None: it was no UNLOAD
+    scans          of these bytes, by database and table
     """
 
     tables: int = 0
@@ -29,6 +34,7 @@ class Insights(msgspec.Struct, frozen=True):
     range_ns: int = 0
     scanned_bytes: int = 0
     exported: Exported | None = None
+    scans: tuple[tuple[str, str, int], ...] = ()
 
 
 def insights_of(reads: Sequence[Read], exported: Exported | None = None) -> Insights:
@@ -37,5 +43,8 @@ def insights_of(reads: Sequence[Read], exported: Exported | None = None) -> Insi
         return Insights(exported=exported)
     widest = max(reads, key=lambda read: read.range_ns)
     of = widest.table
-    scanned = sum(read.size_bytes + read.row_bytes for read in reads)
-    return Insights(len({read.table for read in reads}), (of.database, of.table), widest.range_ns, scanned, exported)
+    scans: Counter[TableId] = Counter()
+    for read in reads:
+        scans[read.table] += read.size_bytes + read.row_bytes
+    by_table = tuple((table.database, table.table, scanned) for table, scanned in scans.items())
+    return Insights(len(scans), (of.database, of.table), widest.range_ns, scans.total(), exported, by_table)

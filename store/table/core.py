@@ -53,6 +53,8 @@ class TableSize:
     values             of measures in RAM
     counted_bytes      of the files whose values were counted, and
     counted_values     these values
+    memory_bytes       of rows in RAM, about
+    magnetic_bytes     of the files
     """
 
     chunks: int
@@ -62,6 +64,8 @@ class TableSize:
     values: int
     counted_bytes: int
     counted_values: int
+    memory_bytes: int
+    magnetic_bytes: int
 
 
 class Core:
@@ -126,16 +130,18 @@ class Core:
         """The size of the table. Any thread."""
         chunks = list(self.memory.chunks)
         unsealed_bytes = sum(chunk.size_bytes for chunk in chunks if not chunk.sealed)
-        files = len(self.magnetic.version.files)
+        files = self.magnetic.version.files
         counted = list(self.counted.values())
         return TableSize(
             len(chunks),
             self.memory.uncommitted_bytes,
             unsealed_bytes,
-            files,
+            len(files),
             sum(chunk.values for chunk in chunks),
             sum(size_bytes for size_bytes, _ in counted),
             sum(values for _, values in counted),
+            sum(chunk.size_bytes for chunk in chunks),
+            sum(file.size_bytes for file in files),
         )
 
     def add_new_series(self) -> None:

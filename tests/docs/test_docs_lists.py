@@ -33,6 +33,7 @@ from pipeline.api.http.routes import (
     silences,
     tables,
     timestream,
+    usage,
     welcome,
     zones,
 )
@@ -255,6 +256,7 @@ def test_the_paths_of_http_are_those_of_the_application() -> None:
     routes = {
         (method, re.sub(r"\w+_id}", "id}", re.sub(r":path", "", route.path)))
         for module in (
+            usage,
             zones,
             averages,
             alerts_routes,

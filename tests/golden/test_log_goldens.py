@@ -27,6 +27,7 @@ from pipeline.log.forgetting import Forget, encode_forget, forget_of
 from pipeline.log.frame import FrameKind, decode_frame, encode_frame
 from pipeline.log.generation import Generation, encode_generation, generation_of
 from pipeline.log.log import Extent
+from pipeline.log.query_use import QueryUse, Scan, encode_query_use, query_use_of
 from pipeline.log.tick import Tick, encode_tick, tick_of
 from rules.reason import Reason as EndReason
 from rules.transition import Status, Transition, to_event
@@ -86,6 +87,14 @@ def test_a_device_that_is_forgotten(golden: Golden) -> None:
     frame = decode_frame(golden("frame-forget.msgpack", encode_forget(forget)))
 
     assert (frame.kind, frame.accounts, forget_of(frame)) == (FrameKind.FORGET, ["farm"], forget)
+
+
+def test_what_queries_have_used(golden: Golden) -> None:
+    use = QueryUse("0123456789abcdef", 3, T, [Scan(20_000, "farm", "db", "t", 2, 700, 20_000_000)])
+
+    frame = decode_frame(golden("frame-usage.msgpack", encode_query_use(use)))
+
+    assert (frame.kind, frame.arrival_ns, query_use_of(frame)) == (FrameKind.USAGE, [T], use)
 
 
 def test_a_request_to_write_records(golden: Golden) -> None:

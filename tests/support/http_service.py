@@ -25,6 +25,7 @@ from pipeline.api.inventory.stores import StoreDirectory
 from pipeline.api.inventory.transitions import transitions_after
 from pipeline.base.errors import Busy
 from pipeline.config import Config, Receiver
+from pipeline.config.prices import Prices
 from pipeline.config.roles import Role
 from pipeline.log import open_admin, open_appender
 from pipeline.log.frame import FrameKind, decode_frame, encode_frame
@@ -33,6 +34,7 @@ from pipeline.stream.altered_fields import AlteredFields
 from pipeline.stream.normalise.normaliser import Normaliser
 from pipeline.stream.normalise.routes import routes_from
 from pipeline.stream.progress import Progress
+from pipeline.stream.usage.counts import UsagePart
 from pipeline.stream.writes import LogWriter, PendingWrites
 from store.endpoint import Endpoint
 from store.record import Applied
@@ -111,6 +113,7 @@ class HttpService:
         roles: Mapping[str, Role] | None = None,
         *,
         measures: Mapping[str, Any] | None = None,
+        prices: Prices | None = None,
     ) -> None:
         """`measures`: of the configuration of farm.climate, in place of those in CONFIG."""
         config = Config.model_validate({**CONFIG, "data_dir": folder})
@@ -144,6 +147,7 @@ class HttpService:
             clock_ns=self.clock,
             refusals=(Busy,),
         )
+        self.usage = UsagePart([], [])
         self.app = app_of(
             Services(
                 store=self.store,
@@ -169,6 +173,8 @@ class HttpService:
                 transitions=partial(transitions_after, self.alerts),
                 altered=self.altered.of,
                 partition_of=lambda *_: 0,
+                usage=lambda: self.usage,
+                prices=prices,
                 receivers=lambda: RECEIVERS,
             )
         )

@@ -41,6 +41,7 @@ from pipeline.api.http.routes import (
     silences,
     tables,
     timestream,
+    usage,
     welcome,
     zones,
 )
@@ -124,6 +125,7 @@ def create_app(services: Services) -> FastAPI:
         messages,
         dead_letters,
         queries,
+        usage,
         process,
         ready,
         welcome,

@@ -23,10 +23,12 @@ from pipeline.api.inventory.directory import Directory
 from pipeline.api.inventory.rejected import RejectedMessages
 from pipeline.api.inventory.stores import StoreDirectory
 from pipeline.api.inventory.transitions import TransitionsPart, TransitionsRequest
+from pipeline.api.inventory.usage import OwnUsage
 from pipeline.base.arrival import ArrivalStamps
 from pipeline.base.clock import Steps
 from pipeline.cluster.client import PeerAccess
 from pipeline.config.model import HttpLimits
+from pipeline.config.prices import Prices
 from pipeline.config.receivers import Receiver
 from pipeline.log.log import Appender, LogAdmin
 from pipeline.stream.altered_fields import AlteredField
@@ -35,6 +37,7 @@ from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.progress import HowFar
 from pipeline.stream.rule_book import RuleBook
 from pipeline.stream.rule_files import Reloaded
+from pipeline.stream.usage.counts import UsagePart
 from store.endpoint import Endpoint
 from store.endpoint.context import Buckets
 from store.processes.job import Executor
@@ -51,6 +54,7 @@ class Internal:
     tails: Callable[[bytes], bytes]
     rejected: Callable[[str, int], list[RejectedMessages]]
     transitions: Callable[[TransitionsRequest], TransitionsPart]
+    usage: OwnUsage
     threads: ThreadPoolExecutor
 
 
@@ -78,6 +82,8 @@ class Services:
     altered: Callable[[str, int], list[AlteredField]]  # fields of an account's tables; at most this number
     partition_of: Callable[[str, str], int]  # of [readings], for messages of an account on an MQTT topic
     stamps: ArrivalStamps  # for messages received by HTTP; in its thread
+    usage: Callable[[], UsagePart]  # of all accounts, over all workers
+    prices: Prices | None = None
     limits: HttpLimits = field(default_factory=HttpLimits)
     streams: OpenStreams = field(default_factory=OpenStreams)  # of server-sent events
     live: LiveFeeds = field(default_factory=LiveFeeds)

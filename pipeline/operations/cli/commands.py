@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, Entry] = {
         "pipeline.operations.cli.dead_letters:dead_letters",
         "Messages that could not become records: list, show, replay.",
     ),
+    "usage": Entry("pipeline.operations.cli.usage:usage", "What accounts wrote, stored and scanned, and its cost."),
     "rules": Entry("pipeline.operations.cli.rules:rules", "Check rule files; list the rules of a server."),
     "reload": Entry("pipeline.operations.cli.reload:reload", "Have a server read its rule files again."),
     "doctor": Entry(

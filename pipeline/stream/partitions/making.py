@@ -15,16 +15,23 @@ from pipeline.stream.normalise.routes import Route
 from pipeline.stream.partitions.partition import Partition
 from pipeline.stream.progress import Progress
 from pipeline.stream.rule_state import RuleState
+from pipeline.stream.usage.metering import PartitionUsage
 from store.partition_store import PartitionStore
 
 
 def partition_over(
-    store: PartitionStore, rules: RuleState, routes: Sequence[Route], admin: LogAdmin, number: int, clock: Clock
+    store: PartitionStore,
+    rules: RuleState,
+    usage: PartitionUsage,
+    routes: Sequence[Route],
+    admin: LogAdmin,
+    number: int,
+    clock: Clock,
 ) -> Partition:
-    """The partition `number`, ready to be read from the positions of store and rules. `rules` has loaded its state."""
+    """The partition `number`, ready to be read from the positions of store, rules and usage, which are loaded."""
     partition_id = admin.partition_id(READINGS, number)
     extent = admin.extent(READINGS, number)
-    start = start_offset(store, rules, admin, number)
+    start = start_offset(store, rules, usage, admin, number)
 
     def first_arrival_ns(offset: int) -> int | None:
         return _first_arrival_ns(admin, offset, number)
@@ -46,7 +53,10 @@ def partition_over(
         store.column_counts,
         store.limits,
     )
-    return Partition(number, partition_id, store, normaliser, rules, progress, extent.first if start is None else start)
+    first = extent.first if start is None else start
+    if usage.low_watermark is None:
+        usage.begin(first)
+    return Partition(number, partition_id, store, normaliser, rules, progress, first, usage=usage)
 
 
 def _first_arrival_ns(admin: LogAdmin, offset: int, number: int) -> int | None:
@@ -58,8 +68,10 @@ def _first_arrival_ns(admin: LogAdmin, offset: int, number: int) -> int | None:
         return None
 
 
-def start_offset(store: PartitionStore, rules: RuleState, admin: LogAdmin, number: int) -> int | None:
-    """Where reading begins: at the lower position of store and rules; None if nothing was ever read.
+def start_offset(
+    store: PartitionStore, rules: RuleState, usage: PartitionUsage, admin: LogAdmin, number: int
+) -> int | None:
+    """Where reading begins: at the lowest position of store, rules and usage; None if nothing was ever read.
 
     Each of them skips what it has already.
     """
@@ -67,4 +79,7 @@ def start_offset(store: PartitionStore, rules: RuleState, admin: LogAdmin, numbe
     replay_from = store.replay_from(partition_id)
     # a low watermark of 0 was never saved, or is lost: the rules read the whole log again
     low_watermark = rules.low_watermark or admin.extent(READINGS, number).first
-    return None if replay_from is None else min(replay_from, low_watermark)
+    if replay_from is None:
+        return None
+    start = min(replay_from, low_watermark)
+    return start if usage.low_watermark is None else min(start, usage.low_watermark)

@@ -26,6 +26,7 @@ from pipeline.stream.partitions.making import partition_over, start_offset
 from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.partitions.partition import Partition
 from pipeline.stream.rule_state import RuleKeep, RuleState
+from pipeline.stream.usage.metering import PartitionUsage
 from rules import Engine, RuleSet
 from store.errors import StoreError
 from store.layout import PENDING_ROWS
@@ -89,6 +90,7 @@ class PartitionManager:
             try:
                 await asyncio.to_thread(self._flush, partition)
                 await partition.rules.save_pass()
+                await asyncio.to_thread(partition.usage.save)
             except StoreError as error:
                 log.warning("partition %d is revoked and was not saved: %s", partition.number, error)
             await asyncio.to_thread(self._revoke, partition)
@@ -138,7 +140,7 @@ class PartitionManager:
         return partition
 
     def _start(self, partition: Partition) -> int | None:
-        return start_offset(partition.store, partition.rules, self._admin, partition.number)
+        return start_offset(partition.store, partition.rules, partition.usage, self._admin, partition.number)
 
     def _first(self, number: int) -> int:
         return self._admin.extent(READINGS, number).first
@@ -152,7 +154,9 @@ class PartitionManager:
         state = RuleKeep(self.store.partition_state(partition_id), partition_id)
         rules = RuleState(Engine(RuleSet(), store.registry), state)
         rules.load(self.rules, None if former is None else RuleKeep(self.store.partition_state(former), former))
-        return partition_over(store, rules, self._routes, self._admin, number, self._clock)
+        usage = PartitionUsage(self.store.partition_state(partition_id))
+        usage.load(None if former is None else self.store.partition_state(former))
+        return partition_over(store, rules, usage, self._routes, self._admin, number, self._clock)
 
     def _former(self, partition_id: str) -> str | None:
         """The same partition of the previous log, if that was lost or replaced."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pipeline.stream.normalise.normaliser import Normaliser
 from pipeline.stream.progress import Progress
 from pipeline.stream.rule_state import RuleState
+from pipeline.stream.usage.metering import PartitionUsage
 from pipeline.stream.writes import PendingWrites
 from store.partition_store import PartitionStore
 
@@ -33,3 +34,4 @@ class Partition:
     next_offset: int
     writes: PendingWrites = field(default_factory=PendingWrites)
     is_open: bool = True
+    usage: PartitionUsage = field(default_factory=PartitionUsage)

@@ -20,8 +20,9 @@ from typing import Any
 from pipeline.base import metrics
 from pipeline.base.errors import FrameError
 from pipeline.log.dead_letter import DeadLetter, Reason, encode_dead_letters
-from pipeline.log.frame import Frame, decode_frame, is_request
+from pipeline.log.frame import Frame, FrameKind, decode_frame, is_request
 from pipeline.log.log import Damaged
+from pipeline.log.query_use import QueryUse, query_use_of
 from pipeline.stream.altered_fields import AlteredFields
 from pipeline.stream.batching import take
 from pipeline.stream.normalise.normaliser import Normaliser
@@ -100,11 +101,12 @@ async def _normalise(
 
 @dataclass(slots=True)
 class _Run:
-    """Successive messages of a partition, up to and including `upto`: frames and words with offsets; dead letters."""
+    """Successive messages of a partition, up to and including `upto`: what they say, with offsets; dead letters."""
 
     upto: int | None = None
     frames: list[tuple[int, Frame]] = field(default_factory=list)
     words: list[tuple[int, Word]] = field(default_factory=list)
+    uses: list[tuple[int, QueryUse]] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
 
     def take(self, normaliser: Normaliser, message: Any, partition_id: str) -> None:
@@ -113,6 +115,8 @@ class _Run:
             frame = decode_frame(message.value)
             if frame.kind in WORDS:
                 self.words.append((message.offset, word_of(frame)))
+            elif frame.kind is FrameKind.USAGE:
+                self.uses.append((message.offset, query_use_of(frame)))
             else:
                 self.frames.append((message.offset, frame))
         except FrameError as error:
@@ -138,7 +142,8 @@ async def _pass_on(
     newest = max((frame.arrival_ns[-1] for _, frame in run.frames), default=0)
     altered.note(normalised.altered, newest)
     batches = tuple(normalised.batches)
-    await put(WorkBatch(partition, run.upto, batches, newest, tuple(normalised.decisions), tuple(run.words)))
+    decisions, words, uses = tuple(normalised.decisions), tuple(run.words), tuple(run.uses)
+    await put(WorkBatch(partition, run.upto, batches, newest, decisions, words, uses))
     count = sum(len(frame) for _, frame in run.frames)
     metrics.messages_normalised.inc(count)
     metrics.work_batch_messages.observe(count)

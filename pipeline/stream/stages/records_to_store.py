@@ -1,4 +1,4 @@
-"""The records channel → the store. Callers that wait for a WriteRecords request get its outcome.
+"""The records channel → the store, and the usage. Callers that wait for a WriteRecords request get its outcome.
 
 While the storage of the magnetic tier is away and a batch needs it (its table is new, or a row is older than what RAM
 holds), the stage waits for it; queries and upkeep continue.
@@ -53,6 +53,7 @@ async def _apply(work: WorkBatch) -> None:
             outcomes += np.bincount(of.outcomes, minlength=len(Outcome))
     if work.decisions:
         await _when_available(partition, partial(asyncio.to_thread, settle_texts, store, work.decisions))
+    partition.usage.count(work.offset, work.batches, work.uses)
     store.advance(partition.id, work.offset)
     partition.progress.applied(work.offset, work.newest_arrival_ns)
     for outcome in Outcome:

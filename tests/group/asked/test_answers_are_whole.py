@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from pipeline.base.errors import ServerRefused
+from pipeline.base.errors import ServerRefused, ServerUnreachable
 from tests.group.asked.conftest import TOKENS
 from tests.support.certificate_files import Authority
 from tests.support.group_kit import ZONES, ask, count, device, owned, publish, refusal, shared_out
@@ -167,3 +167,22 @@ def test_pages_of_a_query_are_had_and_cancelled_at_any_worker(group: GroupProduc
     queries[1].cancel_query(QueryId=first["QueryId"])
     with pytest.raises(queries[0].exceptions.ConflictException, match="cancelled"):
         queries[0].query(**asked, NextToken=first["NextToken"])
+
+
+def test_usage_is_summed_over_workers(group: GroupProduct) -> None:
+    first, second = group.workers
+
+    def records(worker: Part) -> int:
+        try:
+            with worker.client() as client:
+                lines = client.get("v1", "usage", parameters=[("by", "table")])["usage"]
+        except (ServerRefused, ServerUnreachable):
+            return -1
+        return next((int(line["records"]) for line in lines if line["table"] == "table_00"), 0)
+
+    before = wait_for(lambda: (records(first),) if records(first) == records(second) >= 0 else None, "both agree")[0]
+    with device(group) as sensor:
+        publish(sensor, house="usage", temperature=20.0)
+
+    for worker in group.workers:
+        wait_for(lambda worker=worker: records(worker) == before + len(ZONES), "each has all partitions")  # type: ignore[misc]

@@ -16,6 +16,7 @@ from pipeline.api.http import problems
 from pipeline.api.http.forwarding import FORWARDED, ToOwner
 from pipeline.api.http.routes import internal
 from pipeline.api.http.services import Internal
+from pipeline.api.inventory.usage import OwnUsage
 from pipeline.base.errors import NotOwned
 from pipeline.cluster.client import TIER, Answered, Forwarded, PeerAccess
 from pipeline.cluster.outcomes import OutcomeRequest, decode_outcome
@@ -33,13 +34,15 @@ class Services:
         nothing: Any = None
         self.partition = Partition(3, "log/readings/3", nothing, nothing, nothing, nothing, 0)
         self.threads = ThreadPoolExecutor(1)
+        owned = OwnedPartitions(4, [self.partition])
         self.internal = Internal(
             PeerAccess(token, "tier-1"),
-            OwnedPartitions(4, [self.partition]),
+            owned,
             nothing,
             self.tails,
             lambda account, limit: [],
             nothing,
+            OwnUsage(owned, list),
             self.threads,
         )
         self.topic_owners: Any = None

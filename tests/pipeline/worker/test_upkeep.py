@@ -15,9 +15,12 @@ from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.worker.upkeep import StoreMaintenance, Trimmer, every
 
 
-@pytest.mark.parametrize(("store", "rules", "first"), [(100, 70, 70), (40, 70, 40), (0, 70, 0), (100, 100, 100)])
-async def test_readings_are_kept_down_to_the_lower_of_store_and_rules(
-    tmp_path: Path, store: int, rules: int, first: int
+@pytest.mark.parametrize(
+    ("store", "rules", "usage", "first"),
+    [(100, 70, 90, 70), (40, 70, 90, 40), (0, 70, 70, 0), (100, 100, 100, 100), (100, 70, 60, 60), (9, 9, None, 0)],
+)
+async def test_readings_are_kept_down_to_the_lowest_of_store_rules_and_usage(
+    tmp_path: Path, store: int, rules: int, usage: int | None, first: int
 ) -> None:
     log = LogSettings(f"local://{tmp_path}/log", 1 << 30, 0)
     appender, admin = open_appender(log), open_admin(log)
@@ -31,6 +34,7 @@ async def test_readings_are_kept_down_to_the_lower_of_store_and_rules(
         id=admin.partition_id(READINGS),
         store=SimpleNamespace(low_watermark=lambda _: store),
         rules=SimpleNamespace(low_watermark=rules),
+        usage=SimpleNamespace(low_watermark=usage),
     )
     archives: Any = {
         ALERTS: SimpleNamespace(next_offset=lambda _: 30),

@@ -6,10 +6,10 @@ import re
 import pytest
 from timestream_service import NOW_NS, Service
 
-from store.endpoint.queries import METERED_LEAST_BYTES
 from store.endpoint.results import KEPT_ACCOUNTS, KEPT_MAX, TOKEN_LIFE_NS, TOKEN_USES_MAX, KeptResults
 from store.endpoint.rows import Block, Described, Rows
 from store.endpoint.signature import region_of
+from store.reading.insights import METERED_LEAST_BYTES
 
 SIGNED = (
     "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261123/eu-west-1/timestream/aws4_request, "

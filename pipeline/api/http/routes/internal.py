@@ -142,6 +142,13 @@ async def rejected(parts: Parts, request: Request) -> Response:
     return await _packed(parts, lambda: parts.rejected(wanted.account, wanted.limit))
 
 
+@router.post("/usage")
+async def usage(parts: Parts, request: Request) -> Response:
+    """The usage in these partitions of this worker."""
+    body = await request.body()
+    return await _packed(parts, lambda: parts.usage.answer(body))
+
+
 @router.post("/outcome")
 async def outcome(parts: Parts, request: Request) -> Response:
     """The outcome of a WriteRecords request, when it is known."""

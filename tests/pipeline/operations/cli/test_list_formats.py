@@ -30,6 +30,7 @@ LISTS = {
     "rules list",
     "rules explain",
     "rules check",
+    "usage",
     "doctor",
     "query",
 }
