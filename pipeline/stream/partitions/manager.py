@@ -61,7 +61,7 @@ class PartitionManager:
         )
         self.owned = OwnedPartitions(len(self._partition_ids))
         self.on_fenced: Callable[[], None] = lambda: None
-        self._fenced: Partition | None = None
+        self._fenced: set[Partition] = set()
 
     def table_names(self) -> set[str]:
         """The names (database.table) of all existing tables of every account."""
@@ -113,10 +113,12 @@ class PartitionManager:
             with self._saving:
                 if partition.is_open:
                     partition.store.maintain()
-            if partition.store.is_fenced and self._fenced is not partition:
-                self._fenced = partition
-                log.warning("partition %d of [%s] is fenced: it is loaded again", partition.number, READINGS)
-                self.on_fenced()
+        fenced = {partition for partition in self.owned if partition.store.is_fenced}
+        for partition in fenced - self._fenced:
+            log.warning("partition %d of [%s] is fenced: it is loaded again", partition.number, READINGS)
+        if fenced - self._fenced:
+            self.on_fenced()
+        self._fenced = fenced
 
     async def save(self) -> None:
         """Make everything of this worker durable: for a graceful end."""
