@@ -7,15 +7,18 @@ whole store (`store.store`).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 
 import numpy as np
 
 from store import tails
 from store.catalog.adopt import retyped
 from store.catalog.catalog import Catalog
+from store.catalog.deletion import NOTHING, Chosen
 from store.catalog.schema import Columns
-from store.errors import MagneticUnavailable, UnknownDatabase, UnknownTable
+from store.errors import MagneticUnavailable, RequestError, UnknownDatabase, UnknownTable
 from store.last_values import Latest, latest_of
 from store.log_progress import LogProgress
 from store.magnetic.tier import Version
@@ -26,9 +29,14 @@ from store.partition_backend import PartitionBackend
 from store.reading.tail import PinnedRows, TailReply, TailRequest
 from store.record import Applied, Int64s, MeasureType, Outcome, RecordBatch, SeriesRegistry, TableId
 from store.replaying import read_again
+from store.sql import SqlError
+from store.sql.deletion import OneTable, deletion_of
 from store.table import column_work
+from store.table.deletions import Deleted
 from store.table.table import Table
 from store.upkeep import Upkeep
+
+log = logging.getLogger(__name__)
 
 
 class PartitionStore:
@@ -99,6 +107,42 @@ class PartitionStore:
             return Applied(np.full(len(batch), Outcome.SKIPPED, np.uint8), np.zeros(len(batch), np.int64))
         self._progress.rows += len(batch)
         return table.apply(batch, self._monotonic_ns(), self._progress.rows)
+
+    def delete(self, table: TableId, offset: int, text: str, now_ns: int, *, is_purge: bool) -> Future[Deleted]:
+        """Apply the DELETE `text` of the log, in which `now()` is `now_ns`; its outcome, once it is carried out.
+
+        It deletes rows with lower offsets; called as `apply` is. With `is_purge` also from files that only earlier
+        versions have. The outcome is cancelled if the store is closed before: the next owner carries it out. Raises
+        MagneticUnavailable.
+        """
+        try:
+            used = self.tables.to_read(table)
+            chosen = self._chosen(used, text, now_ns)
+        except RequestError:  # the table was deleted
+            chosen, used = NOTHING, None
+        if used is None or self.is_fenced:
+            nothing: Future[Deleted] = Future()
+            nothing.set_result(Deleted(0))
+            return nothing
+        return used.delete(offset, chosen, self._monotonic_ns(), self._progress.rows, is_purge=is_purge)
+
+    def has_deleted(self, table: TableId, offset: int) -> bool:
+        """Whether the DELETE at this offset is carried out, or the table it was about is gone. Any thread."""
+        used = self.tables.find(table)
+        if used is None:
+            return self.low_watermark(self.own_partition) > offset
+        return used.position_of(self.own_partition) >= offset
+
+    def _chosen(self, table: Table, text: str, now_ns: int) -> Chosen:
+        for may_refresh in (True, False):
+            try:
+                return deletion_of(OneTable(table.schema(self.catalog.table(table.id))), text, now_ns).chosen
+            except SqlError as error:
+                if not may_refresh:
+                    log.error("%s: a DELETE that was accepted is not understood: %s", table.id, error)  # noqa: TRY400
+                    return NOTHING
+                table.refresh()  # another worker has added a dimension
+        raise AssertionError("the second try returns")
 
     def unavailable(self, error: MagneticUnavailable) -> float:
         """Record that the storage of the magnetic tier did not respond; returns the seconds until the next attempt.

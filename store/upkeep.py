@@ -12,7 +12,7 @@ import functools
 import logging
 import time
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -25,6 +25,7 @@ from store.objects.outage import Outage
 from store.open_tables import OpenTables
 from store.state.pending_rows import PendingRows
 from store.state.positions import Positions
+from store.table.deleting import When
 from store.table.progress import Pending
 from store.table.table import Table, newest_row_ns
 
@@ -77,12 +78,13 @@ class Upkeep:
         if self.tables.is_fenced:
             return
         tables = self.tables.all()
+        is_deleting = [self._carry_out_deletions(table) for table in tables if table.has_deletions]
         waiting = _waiting(tables)
         if (in_process := self._waiting_in_process()) > MOST_FLUSHED_ALONE:
             flushed = self._flush_in_turn(waiting, in_process * COMMIT_EVERY_NS)
         else:
             flushed = [self.flush(table) for table, pending in waiting if self._is_flush_due(table, pending)]
-        if any(flushed) or self.monotonic_ns() - self._saved_ns >= POSITIONS_EVERY_NS:
+        if any(flushed) or is_deleting or self.monotonic_ns() - self._saved_ns >= POSITIONS_EVERY_NS:
             self.save_positions()
         for table in tables:
             table.seal()
@@ -179,6 +181,9 @@ class Upkeep:
         # the tables, so that no row up to here is missing.
         advanced = self.progress.advanced()
         self.tables.drop_deleted(now=True)
+        deleting = [table for table in self.tables.all() if table.has_deletions]
+        if not all(self._carry_out_deletions(table, advanced) for table in deleting):
+            return
         waiting = [table for table, _ in _waiting(self.tables.all())]
         # In a replay the last saved position is higher: then it remains valid, and its rows, in RAM again, must not be
         # applied again, as a table would do that counts itself as saved only up to here.
@@ -194,12 +199,20 @@ class Upkeep:
     def flush(self, table: Table) -> bool:
         """Commit the unflushed rows of `table`; returns whether there were any."""
         advanced, rows = self.progress.advanced(), self.progress.rows
+        if table.has_deletions and not self._carry_out_deletions(table, advanced):
+            return False
         is_there = functools.partial(self.tables.is_there, table)
         began_s = time.perf_counter()
         flushed = self._attempt(table, lambda: table.flush(advanced, self.monotonic_ns(), rows, is_there))
         if flushed:
             self.observe("flush", time.perf_counter() - began_s)
         return bool(flushed)
+
+    def _carry_out_deletions(self, table: Table, advanced: Mapping[str, int] | None = None) -> bool:
+        """Carry out its DELETEs up to these offsets; returns whether all are: rows after them may be saved then."""
+        when = When(advanced or self.progress.advanced(), self.monotonic_ns(), self.progress.rows)
+        is_there = functools.partial(self.tables.is_there, table)
+        return bool(self._attempt(table, lambda: table.carry_out_deletions(when, is_there)))
 
     def _attempt(self, table: Table, work: Callable[[], T]) -> T | None:
         """The result of `work` on the table's files; None if another worker was faster, or storage is unavailable.

@@ -35,6 +35,7 @@ class FrameKind(enum.StrEnum):
     RULES = "rules"  # one `generation.Generation`: no message, but the rules in force from here on
     FORGET = "forget"  # one `forgetting.Forget`: no message, but a device that was decommissioned
     USAGE = "usage"  # one `query_use.QueryUse`: no message, but what queries have used
+    DELETE = "delete"  # one `deleting.Delete`: no message, but a DELETE of rows that came before it
 
 
 class Frame(msgspec.Struct, array_like=True, frozen=True):
@@ -60,12 +61,14 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Frame)
 
 
-_OF_REQUEST = _encoder.encode((FORMAT_VERSION, FrameKind.WRITE_RECORDS))[1:]  # without the length of the array
+_OF_REQUESTS = tuple(  # without the length of the array
+    _encoder.encode((FORMAT_VERSION, kind))[1:] for kind in (FrameKind.WRITE_RECORDS, FrameKind.DELETE)
+)
 
 
 def is_request(data: bytes) -> bool:
-    """Whether the frame in `data` is a WriteRecords request, whose client waits for its outcome."""
-    return data.startswith(_OF_REQUEST, 1)
+    """Whether the frame in `data` is a WriteRecords request or a DELETE, whose client waits for its outcome."""
+    return data.startswith(_OF_REQUESTS, 1)
 
 
 def encode_frame(

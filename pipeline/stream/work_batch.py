@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipeline.log.deleting import Delete
 from pipeline.log.query_use import QueryUse
 from pipeline.stream.normalise.texts import TypeDecision
 from pipeline.stream.partitions.partition import Partition
@@ -20,6 +21,7 @@ class WorkBatch:
     newest_arrival_ns  when the gateway received the newest of these messages; 0 if there are none
     words              for the rules, between these messages: each with its offset in the log, up to `offset`
     uses               by queries, as told in the log between these messages: as `words`
+    delete             a DELETE of rows before it, at `offset`
     """
 
     partition: Partition
@@ -29,3 +31,4 @@ class WorkBatch:
     decisions: tuple[TypeDecision, ...] = ()
     words: tuple[tuple[int, Word], ...] = ()
     uses: tuple[tuple[int, QueryUse], ...] = ()
+    delete: Delete | None = None

@@ -109,6 +109,7 @@ def services_of(config: Config, group: Group, choice: PartitionChoice, archives:
         directory=group.directory,
         log=group.admin,
         routes=routes_from(config.tables),
+        deleted=group.deleted,
         rejected=group.rejected,
         transitions=group.transitions,
         altered=owned.altered.of,

@@ -22,6 +22,7 @@ from pipeline.base.errors import LogError, PeerUnavailable
 from pipeline.base.quantities import Address
 from pipeline.cluster import tails
 from pipeline.cluster.client import Answered, AsyncPeerClient, Forwarded, PeerAccess, PeerClient, understood
+from pipeline.cluster.deletes import Deletes
 from pipeline.cluster.outcomes import Outcomes
 from pipeline.cluster.owners import Owners
 from pipeline.cluster.pages import PageTokens
@@ -109,6 +110,7 @@ class Group:
         own_usage = OwnUsage(partitions.owned, pending)
         self.usage = SharedUsage(own_usage, self._peers)
         self.outcome_of = Outcomes(partitions.owned, self._peers, self._client).of
+        self.deleted = Deletes(partitions.owned, self._peers, self._client).outcomes
         self.internal = (
             _internal(access, partitions.owned, own_directory, alerts, dead_letters, own_usage)
             if admin.others_take_over

@@ -239,6 +239,11 @@ class DeltaHandle:
         with errors_mapped(self._location):
             self._table.cleanup_metadata()
 
+    def removed_files(self) -> set[str]:
+        """The paths of files that this version does not have, and that an earlier one has or had."""
+        with errors_mapped(self._location):
+            return set(self._table.vacuum(0, dry_run=True, enforce_retention_duration=False))
+
 
 def _no_hooks() -> PostCommitHookProperties:
     return PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)

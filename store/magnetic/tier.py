@@ -210,6 +210,12 @@ class MagneticTier:
                 return self._finish(Version(base.number + 1, files, {**base.positions, **new}), since)
         raise AssertionError("the last try raises")
 
+    def removed_files(self) -> set[str]:
+        """The paths of files that earlier versions have or had, and the newest one has not."""
+        with self._lock:
+            self._refresh()
+            return set() if self._delta is None else self._delta.removed_files()
+
     def _refresh(self) -> Version:
         if self._delta is not None:
             self._delta.refresh()

@@ -17,8 +17,8 @@ Not thread-safe: the table's lock protects every call, except that sealing reads
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -351,11 +351,15 @@ class MemoryTier:
                 return group
         return []
 
-    def seal(self, chunks: Sequence[Chunk], begins: Sequence[int]) -> Chunk:
+    def seal(
+        self, chunks: Sequence[Chunk], begins: Sequence[int], rows_of: Callable[[Chunk], str] | None = None
+    ) -> Chunk:
         """A compressed copy of closed chunks as one, sorted if not too large. Slow; must be followed by `swap`.
 
-        `begins` are offsets from which rows mean something else. Needs no lock, except against `drop`.
+        `begins` are offsets from which rows mean something else; `rows_of` is the query for the rows of a chunk, if
+        not all are copied. Needs no lock, except against `drop`.
         """
+        select = rows_of or select_rows
         database = f"chunk_{next(_chunk_numbers)}"
         sealed = Chunk(f"{database}.main.rows", database, min(chunk.created_ns for chunk in chunks))
         for chunk in chunks:
@@ -372,13 +376,13 @@ class MemoryTier:
         parts = [chunks] if sealed.rows <= SORT_ROWS else [[chunk] for chunk in chunks]
         cursor = self._duck.cursor()
         try:
-            rows = [_select(chunk) for chunk in chunks]
+            rows = [select(chunk) for chunk in chunks]
             form = form_of(cursor, rows, (sealed.from_ns, sealed.to_ns), sealed.last_sequence, begins)
             form.keep_exact(cursor, sealed.superseded_ns)
             cursor.execute(f"ATTACH ':memory:' AS {database} (COMPRESS)")
             cursor.execute(f"CREATE TABLE {sealed.name} ({form.columns}{columns})")
             for part in parts:
-                cursor.execute(f"INSERT INTO {sealed.name} BY NAME {form.rows_of(map(_select, part))}")
+                cursor.execute(f"INSERT INTO {sealed.name} BY NAME {form.rows_of(map(select, part))}")
                 cursor.execute(f"CHECKPOINT {database}")
         finally:
             cursor.close()
@@ -392,6 +396,30 @@ class MemoryTier:
             if chunk in self.chunks:
                 self.chunks.remove(chunk)
             self._retire(chunk)
+
+    def copy(self, chunk: Chunk, rows: str) -> Chunk:
+        """A copy of an unsealed chunk with the rows of a query; must be followed by `replace`."""
+        copied = replace(chunk, name=f"main.chunk_{next(_chunk_numbers)}", pins=0, rolled={})
+        copied.measures, copied.last_sequence = dict(chunk.measures), dict(chunk.last_sequence)
+        copied.superseded_ns = list(chunk.superseded_ns)
+        self._writer.execute(f"CREATE TABLE {copied.name} AS FROM {chunk.name} LIMIT 0")
+        self._writer.execute(f"INSERT INTO {copied.name} BY NAME {rows}")
+        return copied
+
+    def replace(self, chunk: Chunk, other: Chunk) -> None:
+        """Put a chunk in the place of another; one without rows is not kept, unless it is open."""
+        place = self.chunks.index(chunk)
+        if chunk is self._open:
+            self._open = other
+        is_kept = bool(other.rows) or other is self._open
+        self.chunks[place : place + 1] = [other] if is_kept else []
+        if not is_kept:
+            self.discard(other)
+        self.discard(chunk)
+
+    def discard(self, chunk: Chunk) -> None:
+        """Drop a chunk that is not, or no longer, one of `chunks`, once nobody reads it."""
+        self._retire(chunk)
 
     def evict(self, chunk: Chunk) -> None:
         """Drop a sealed chunk: rows up to its newest time are read from the magnetic tier from now on."""
@@ -449,6 +477,6 @@ def _rolled_together(chunks: Sequence[Chunk]) -> dict[RollupOf, Rolled]:
     return found
 
 
-def _select(chunk: Chunk) -> str:
+def select_rows(chunk: Chunk) -> str:
     """The query for the rows of a chunk in the form of an unsealed one."""
     return f'SELECT * EXCLUDE ("{layout.TICKS}") FROM {chunk.name}' if chunk.sealed else f"SELECT * FROM {chunk.name}"

@@ -1,8 +1,9 @@
 """Parses a text to one of the few kinds of statements, or raises an error with its position.
 
 SELECT (with WITH, VALUES, set operations), also after EXPLAIN, is parsed by sqlglot; SHOW and DESCRIBE are parsed here,
-token by token; UNLOAD is rejected as unsupported. Everything else is not a statement: this dialect has no DML, DDL or
-administration. Size and depth are limited before any recursion over the text.
+token by token. Everything else is not a statement: this dialect has no DDL or administration, and DELETE is parsed on
+its own (`parse_delete`), so that nothing which takes queries deletes. Size and depth are limited before any recursion
+over the text.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
@@ -92,14 +94,7 @@ Statement: TypeAlias = Query | Explain | Unload | ShowDatabases | ShowTables | S
 
 def parse(query: QueryText) -> Statement:
     """Parse `query`. Raises SyntaxInvalid, NotSupported; RecursionError if the stack has too few frames for it."""
-    try:
-        size = len(query.text.encode())
-    except UnicodeEncodeError as error:
-        raise query.syntax(error.start, "half of a surrogate pair, which is not a character") from None
-    if size > QUERY_MAX_BYTES:
-        raise SyntaxInvalid(f"The query is {size} bytes long; {QUERY_MAX_BYTES} are allowed")
-    tokens = _tokenize(query)
-    _limit_nesting(query, tokens)
+    tokens = _tokens_within_limits(query)
     if not tokens:
         raise query.syntax(len(query.text), f"mismatched input '<EOF>'. Expecting: {_STARTS}")
     first = tokens[0].text.upper()
@@ -116,7 +111,37 @@ def parse(query: QueryText) -> Statement:
         return _Reader(query, tokens).describe()
     if first == "UNLOAD":
         return _unload(query, tokens)
+    if first == "DELETE":
+        raise query.unsupported(
+            tokens[0].start, "DELETE as a query (`streamgauge delete` and POST /v1/deletes take it)"
+        )
     raise query.syntax(tokens[0].start, f"mismatched input '{tokens[0].text}'. Expecting: {_STARTS}")
+
+
+def parse_delete(query: QueryText) -> tuple[exp.Delete, str]:
+    """Parse a DELETE; returns it, and its text from FROM on. Raises what `parse` raises."""
+    tokens = _tokens_within_limits(query)
+    words = [token.text.upper() for token in tokens[:2]]
+    for place, word in enumerate(("DELETE", "FROM")):
+        if words[place : place + 1] != [word]:
+            start, found = (tokens[place].start, tokens[place].text) if words[place:] else (len(query.text), "<EOF>")
+            raise query.syntax(start, f"mismatched input '{found}'. Expecting: '{word}'")
+    statement = _parsed(query, tokens)
+    if not isinstance(statement, exp.Delete):
+        raise query.syntax(0, "this is no DELETE")
+    return statement, query.text[tokens[1].start : tokens[-1].end + 1]
+
+
+def _tokens_within_limits(query: QueryText) -> list[Token]:
+    try:
+        size = len(query.text.encode())
+    except UnicodeEncodeError as error:
+        raise query.syntax(error.start, "half of a surrogate pair, which is not a character") from None
+    if size > QUERY_MAX_BYTES:
+        raise SyntaxInvalid(f"The query is {size} bytes long; {QUERY_MAX_BYTES} are allowed")
+    tokens = _tokenize(query)
+    _limit_nesting(query, tokens)
+    return tokens
 
 
 def _unload(query: QueryText, tokens: list[Token]) -> Unload:
@@ -199,16 +224,20 @@ def _limit_nesting(query: QueryText, tokens: list[Token]) -> None:
 
 
 def _parse_query(query: QueryText, tokens: list[Token]) -> Query:
+    statement = _parsed(query, tokens)
+    if not isinstance(statement, Query):
+        raise query.syntax(0, f"mismatched input '{tokens[0].text}'. Expecting: {_STARTS}")
+    return statement
+
+
+def _parsed(query: QueryText, tokens: list[Token]) -> exp.Expr | None:
     try:
         statements = Timestream().parser().parse(tokens, query.text)
     except ParseError as error:
         raise _syntax_error(query, tokens, error) from error
     except (ValueError, AttributeError, TypeError, LookupError) as error:  # sqlglot's own, for nonsense it half accepts
         raise query.syntax(None, "this is no statement") from error
-    statement = statements[0]
-    if not isinstance(statement, Query):
-        raise query.syntax(0, f"mismatched input '{tokens[0].text}'. Expecting: {_STARTS}")
-    return statement
+    return statements[0]
 
 
 def _syntax_error(query: QueryText, tokens: list[Token], error: ParseError) -> SqlError:

@@ -62,6 +62,8 @@ class SavedSeries:
         self._kind = kind
         self._contents: ByMeasureName | None = None
         self._encoded = _NIL
+        self._left_out: Int64s = np.zeros(0, np.int64)  # series without rows, whose keys are not saved
+        self._has_left_out = False
         self.restart()
 
     def load(self, index: SeriesIndex) -> Persisted | None:
@@ -106,26 +108,39 @@ class SavedSeries:
 
         `contents` are encoded again only if they are another object.
         """
+        self._left_out = self._left_out[last_ns[self._left_out] == NEVER_NS]
         self._pack(index, len(last_ns))
         if contents is not self._contents:
             self._contents, self._encoded = contents, msgspec.msgpack.encode(contents)
+        if self._has_left_out:
+            last_ns = last_ns[self._packed]
         state = _State(self._blocks, last_ns.tobytes(), superseded_ns.tobytes(), msgspec.Raw(self._encoded))
         self._keep.save(self._kind, offset, msgspec.msgpack.encode(state))
 
-    def restart(self) -> None:
-        """Make the next `save` pack every key."""
+    def restart(self, left_out: Int64s | None = None) -> None:
+        """Make the next `save` pack every key; those of the series `left_out` only once they have rows again."""
         self._blocks: list[tuple[int, bytes]] = []
-        self._packed = 0
+        self._packed: list[int] = []  # series in the order of their keys
+        self._left_out = np.zeros(0, np.int64) if left_out is None else left_out
+        self._has_left_out = bool(len(self._left_out))
+        self._seen = 0  # series below it are packed, or left out
         self._zones: list[str | None] = []
         self._rezoned = 0
 
     def _pack(self, index: SeriesIndex, end: int) -> None:
         rezoned, zones = index.rezoned, index.zones[:end]
-        rows = list(range(self._packed, end))
+        left_out = set(self._left_out.tolist())
+        new = [series for series in range(self._seen, end) if series not in left_out]
+        if self._has_left_out:
+            new = sorted({*range(end)} - left_out - set(self._packed))
+        rows = list(new)
         if rezoned != self._rezoned:
-            rows += [series for series, zone in enumerate(self._zones) if zone != zones[series]]
+            rows += [
+                series for series, zone in enumerate(self._zones) if zone != zones[series] and series not in left_out
+            ]
         if rows:
             keys = [(index.keys[i].dimensions, index.keys[i].measure_name, zones[i]) for i in rows]
             block = msgspec.msgpack.encode(keys)
             self._blocks.append((len(block), compressed(block)))
-        self._packed, self._zones, self._rezoned = end, zones, rezoned
+        self._packed += new
+        self._seen, self._zones, self._rezoned = end, zones, rezoned

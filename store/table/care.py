@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from store.catalog.catalog import TableSettings
 from store.magnetic.parquet import DataFile
 from store.state.pending_rows import Entry
-from store.table import compaction, contents, damaged, flush, pending_rows, retention, rolling, room, vacuum
+from store.table import compaction, contents, damaged, deleting, flush, pending_rows, retention, rolling, room, vacuum
 from store.table.core import Core, TableSize
+from store.table.deleting import When
 from store.table.progress import Pending
 
 _COUNTED_AT_ONCE = 10  # files, in one pass of the maintenance
@@ -29,9 +30,15 @@ class CaredFor:
         return self._core.progress.pending(self._core.memory.uncommitted_bytes)
 
     def undurable(self) -> dict[str, int]:
-        """The first offset per partition with rows that may be in neither the magnetic tier nor the pending rows."""
+        """The first offset per partition with rows that may be in neither the magnetic tier nor the pending rows.
+
+        Or of a DELETE that has yet to be carried out, or to purge files.
+        """
         with self._core.lock:
-            return self._core.progress.undurable()
+            first = self._core.progress.undurable()
+            offsets = [deletion.offset for deletion in (*self._core.deletions, *self._core.deleted)]
+            own = self._core.own_partition
+            return first | ({own: min([*offsets, first.get(own, offsets[0])])} if offsets else {})
 
     def flush(
         self,
@@ -47,6 +54,22 @@ class CaredFor:
         """
         with self._writing() as core:
             return core is not None and flush.flush(core, advanced, now_ns, store_rows, is_there)
+
+    @property
+    def has_deletions(self) -> bool:
+        """Whether DELETEs are to be carried out, or to be told."""
+        return bool(self._core.deletions or self._core.deleted)
+
+    def carry_out_deletions(self, when: When, is_there: Callable[[], bool]) -> bool:
+        """Carry out the DELETEs up to the offsets applied; returns whether all of them are. Before rows are flushed.
+
+        `is_there` returns whether the table still exists. Raises Fenced, MagneticConflict, MagneticUnavailable.
+        """
+        with self._writing() as core:
+            if core is None or not deleting.carry_out(core, when, is_there):
+                return False
+            deleting.tell(core)
+            return True
 
     def to_save(self, advanced: Mapping[str, int], now_ns: int) -> Entry | None:
         """Its entry of the pending rows: rows beyond the magnetic tier up to `advanced`. None if it was dropped."""

@@ -19,7 +19,8 @@ import numpy as np
 import pyarrow as pa
 
 from store import layout
-from store.catalog.schema import MEASURE_NAME_COLUMN, TIME_COLUMN, Column, names
+from store.catalog.deletion import ROW
+from store.catalog.schema import MEASURE_NAME_COLUMN, TIME_COLUMN, Column, Columns, names
 from store.engine.duck import Cursor, run, stream
 from store.errors import MagneticConflict
 from store.magnetic import compaction_plan
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 SORT_ROWS = 1_000_000
 SORT_CELLS = 14_000_000
 _BATCH_ROWS = 122_880
+NO_TIMES = np.zeros(0, np.int64)
 _EXTRA = (layout.VERSION, layout.PARTITION, layout.SEQUENCE)
 _NEWEST_FIRST = f'"{layout.VERSION}" DESC, "{layout.PARTITION}" DESC, "{layout.SEQUENCE}" DESC'
 
@@ -78,11 +80,9 @@ def rewrite(core: Core, files: Sequence[DataFile]) -> bool:
     then.
     """
     times = clearable(core, files)
-    with core.lock:
-        core.add_registered_columns()  # unknown columns would not be written
-        columns = core.columns.stored.copy()
-    values = [*(() if columns.zone is None else (columns.zone,)), *columns.measures.values()]
-    written = _write(core, files, [*columns.dimensions.values()], values, times)
+    columns = columns_to_write(core)
+    written = write(core, files, columns, times)
+    assert written is not None, "files of a table are never empty"
     try:
         version = core.magnetic.commit([written], files, columns.stored(), {}, is_new_data=False)
     except MagneticConflict as conflict:
@@ -95,27 +95,39 @@ def rewrite(core: Core, files: Sequence[DataFile]) -> bool:
     return True
 
 
-def _write(
-    core: Core, files: Sequence[DataFile], dimensions: list[Column], values: list[Column], times: Int64s
-) -> DataFile:
+def columns_to_write(core: Core) -> Columns:
+    """The columns of the table, with those of other workers: what is unknown would not be written."""
+    with core.lock:
+        core.add_registered_columns()
+        return core.columns.stored.copy()
+
+
+def write(
+    core: Core, files: Sequence[DataFile], of: Columns, times: Int64s = NO_TIMES, kept: str = "true"
+) -> DataFile | None:
+    """One file with the rows of `files`, all of one date; None if it would have none.
+
+    At `times` only the newest row of a key is written; `kept` is a condition for rows of `ROW`.
+    """
+    dimensions = list(of.dimensions.values())
+    values = [*(() if of.zone is None else (of.zone,)), *of.measures.values()]
     columns = [*dimensions, MEASURE_NAME_COLUMN, TIME_COLUMN, *values]
     writer: FileWriter | None = None
     cursor = core.duck.cursor()
     try:
         cursor.register("superseded_times", pa.table({layout.TIME_NS: times}))
-        for query in _queries(core, files, columns, dimensions, cursor):
+        for query in _queries(core, files, columns, dimensions, kept, cursor):
             for batch in stream(cursor, query, _BATCH_ROWS):
                 part = to_magnetic(pa.Table.from_batches([batch]))
                 writer = writer or FileWriter(core.magnetic.location, files[0].date, SMALL)
                 writer.write(part)
     finally:
         cursor.close()
-    assert writer is not None, "files of a table are never empty"
-    return writer.finish()
+    return None if writer is None else writer.finish()
 
 
 def _queries(
-    core: Core, files: Sequence[DataFile], columns: list[Column], dimensions: list[Column], cursor: Cursor
+    core: Core, files: Sequence[DataFile], columns: list[Column], dimensions: list[Column], kept: str, cursor: Cursor
 ) -> Iterator[str]:
     key = [*dimensions, MEASURE_NAME_COLUMN]
     series = names(key)
@@ -124,11 +136,12 @@ def _queries(
     most_rows = min(SORT_ROWS, SORT_CELLS // (len(columns) + len(_EXTRA)))
     for where in _ranges(cursor, relation, key, sum(file.rows for file in files), most_rows):
         rows = magnetic_rows(relation, columns, where)
-        yield f'SELECT * FROM ({rows}) WHERE NOT ({is_superseded}) ORDER BY {series}, "{layout.TIME_NS}"'
+        order = f'ORDER BY {series}, "{layout.TIME_NS}"'
+        yield f"SELECT * FROM ({rows}) {ROW} WHERE NOT ({is_superseded}) AND {kept} {order}"
     rows = magnetic_rows(relation, columns, "true")
     yield (
         f'SELECT * EXCLUDE ("_rank") FROM (SELECT *, row_number() OVER (PARTITION BY {series}, "{layout.TIME_NS}" '
-        f'ORDER BY {_NEWEST_FIRST}) AS "_rank" FROM ({rows}) WHERE {is_superseded}) WHERE "_rank" = 1'
+        f'ORDER BY {_NEWEST_FIRST}) AS "_rank" FROM ({rows}) {ROW} WHERE {is_superseded} AND {kept}) WHERE "_rank" = 1'
     )
 
 

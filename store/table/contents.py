@@ -75,6 +75,15 @@ class TableContents:
         self.is_complete = file is None
         self._read = set() if file is None else {*self._read, file.path}
 
+    def forget(self, series: npt.NDArray[np.integer]) -> None:
+        """Forget series without rows, and the measure names that no other series has."""
+        self._number_series()
+        self._has_rows[series] = False
+        left = {self._names[number] for number in np.unique(self._name_of[self._has_rows]).tolist()}
+        gone = {self._names[number] for number in np.unique(self._name_of[series]).tolist()} - left
+        if gone and self.is_complete:
+            self._by_name = {name: of for name, of in self._by_name.items() if name not in gone}
+
     def now(self) -> ByMeasureName | None:
         """The contents, the same object until they change; None if they are not complete."""
         if self._rezoned != self._index.rezoned:

@@ -27,6 +27,7 @@ from store.state.positions import Positions
 from store.state.series import SavedSeries
 from store.table.columns import TableColumns
 from store.table.contents import TableContents
+from store.table.deletions import Deletion
 from store.table.progress import Progress
 from store.table.series_state import SeriesState
 from store.table.superseded import SupersededTimes
@@ -110,6 +111,8 @@ class Core:
         self.sequencer = Sequencer()
         self.now_ns = 0  # of the last applied batch, by the monotonic clock
         self.applied_records = 0  # of all batches, whatever became of them
+        self.deletions: list[Deletion] = []  # by offset: which the maintenance must carry out
+        self.deleted: list[Deletion] = []  # carried out, and not told: files of earlier versions may have the rows
         self.registered = 0  # series below it have columns for their dimensions (`store.table.registering`)
         self.counted: dict[str, tuple[int, int]] = {}  # file → its bytes and values, for `count_values`
         self.unused_since_ns: dict[str, int] = {}  # files that no version needs, for `store.table.vacuum`
@@ -117,6 +120,12 @@ class Core:
         self.sealed_through = -1  # up to this offset RAM may not know which row is of which commit
         self._pinned: dict[int, tuple[Version, int]] = {}  # by version number: the version, and the number of its views
         self._number_of = positions.number_of
+        log = own_partition.rpartition("/")[0]
+        self.other_partitions = [  # of the same log: their numbers
+            number
+            for number, partition in enumerate(positions.partitions)
+            if partition != own_partition and partition.rpartition("/")[0] == log
+        ]
 
     def number_of(self, partition: str) -> int:
         """The number of `partition` in rows."""

@@ -57,6 +57,11 @@ class SeriesState:
         seen = last_ns != NEVER_NS
         self.known_from_ns[: len(last_ns)][seen] = last_ns[seen] + 1
 
+    def forget_rows(self) -> None:
+        """Forget the recent rows of all series, some of which are deleted: until others come, keys are looked up."""
+        np.maximum(self.known_from_ns, self.last_ns + (self.last_ns != NEVER_NS), out=self.known_from_ns)
+        self.times_ns[:] = NEVER_NS
+
     def remember(
         self,
         series: Int32s,

@@ -19,6 +19,7 @@ from store.memory.tier import KEY
 from store.reading.scan import magnetic_rows, magnetic_times
 from store.record import Int32s, Int64s, SeriesKey
 from store.table.core import Core
+from store.table.deletions import without_deleted
 from store.table.incoming import NOTHING_STANDS, Standing
 from store.table.series_state import Places
 
@@ -34,6 +35,8 @@ def find_standing(core: Core, series: Int32s, time_ns: Int64s) -> Standing:
     if len(early):
         found += _find_magnetic(core, series, time_ns, early, given)
     rows = pa.concat_tables(found, promote_options="default") if found else None
+    if rows is not None and rows.num_rows and core.deletions:
+        rows = without_deleted(core, series, time_ns, rows)
     if rows is None or not rows.num_rows:
         return NOTHING_STANDS
     key = rows[KEY].to_numpy()

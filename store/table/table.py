@@ -9,12 +9,14 @@ registering columns. The methods for maintenance are in `store.table.care`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 
 import numpy as np
 
 from store.catalog.catalog import TableInfo
 from store.catalog.contents import ByMeasureName
+from store.catalog.deletion import Chosen
 from store.catalog.schema import Column, Columns, TableSchema
 from store.engine.duck import Cursor, Duck
 from store.errors import MagneticUnavailable
@@ -30,6 +32,7 @@ from store.state.series import SavedSeries
 from store.table import pending_rows, recovery, views
 from store.table.care import CaredFor
 from store.table.core import Core
+from store.table.deletions import Deleted, Deletion
 from store.table.intake import admit, fitted, put
 from store.table.standing import find_standing
 from store.table.upsert import settle, sort
@@ -111,6 +114,24 @@ class Table(CaredFor):
     def applied_records(self) -> int:
         """How many records were applied since it was opened, whatever their outcome. Any thread."""
         return self._core.applied_records
+
+    def delete(self, offset: int, chosen: Chosen, now_ns: int, store_rows: int, *, is_purge: bool) -> Future[Deleted]:
+        """Apply a DELETE at this offset of the own partition; its outcome, once the maintenance has carried it out."""
+        core, deletion = self._core, Deletion(offset, chosen, is_purge)
+        with core.lock:
+            if core.is_dropped or (offset <= self.covered_to(core.own_partition) and not is_purge):
+                deletion.outcome.set_result(Deleted(None))
+                return deletion.outcome
+            if offset <= self.covered_to(core.own_partition):
+                core.deleted.append(deletion)
+                return deletion.outcome
+            core.add_new_series()
+            core.memory.insert_head(core.now_ns)
+            core.state.forget_rows()
+            core.deletions.append(deletion)
+            core.progress.applied(core.own_partition, offset)
+            core.progress.stored(core.own_partition, offset, offset, now_ns, store_rows)
+        return deletion.outcome
 
     def covered_to(self, partition: str) -> int:
         """The offset up to which records of `partition` must not be applied again."""
@@ -244,6 +265,8 @@ class Table(CaredFor):
             if not self._core.is_dropped:
                 self._core.is_dropped = True
                 self._core.memory.drop()
+                for deletion in (*self._core.deletions, *self._core.deleted):
+                    deletion.outcome.cancel()  # the next owner carries it out
 
 
 def newest_row_ns(tables: Iterable[Table]) -> int | None:

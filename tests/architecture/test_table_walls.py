@@ -13,6 +13,8 @@ INSIDE = ROOT / "store" / "table"
 DOORS = {
     "store.table": {"column_work"},
     "store.table.column_work": {"restate_unit", "retype", "adopt_all", "take_in"},
+    "store.table.deleting": {"When"},
+    "store.table.deletions": {"Deleted"},
     "store.table.progress": {"Pending"},
     "store.table.table": {"Table", "newest_row_ns"},
 }

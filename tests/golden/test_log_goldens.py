@@ -21,6 +21,7 @@ from pipeline.log.dead_letter import (
     encode_rejection,
     encode_replayed,
 )
+from pipeline.log.deleting import Delete, delete_of, encode_delete
 from pipeline.log.embedded.folder import open_folder
 from pipeline.log.embedded.topic_file import TopicFile
 from pipeline.log.forgetting import Forget, encode_forget, forget_of
@@ -95,6 +96,14 @@ def test_what_queries_have_used(golden: Golden) -> None:
     frame = decode_frame(golden("frame-usage.msgpack", encode_query_use(use)))
 
     assert (frame.kind, frame.arrival_ns, query_use_of(frame)) == (FrameKind.USAGE, [T], use)
+
+
+def test_a_delete(golden: Golden) -> None:
+    delete = Delete("farm", "db", "t", "DELETE FROM db.t WHERE s = '1'", T, True)
+
+    frame = decode_frame(golden("frame-delete.msgpack", encode_delete(delete, T + 1)))
+
+    assert (frame.kind, frame.arrival_ns, delete_of(frame)) == (FrameKind.DELETE, [T + 1], delete)
 
 
 def test_a_request_to_write_records(golden: Golden) -> None:

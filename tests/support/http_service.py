@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,10 +25,12 @@ from pipeline.api.inventory.rejected import rejected_messages
 from pipeline.api.inventory.stores import StoreDirectory
 from pipeline.api.inventory.transitions import transitions_after
 from pipeline.base.errors import Busy
+from pipeline.cluster.deletes import DeleteResponse
 from pipeline.config import Config, Receiver
 from pipeline.config.prices import Prices
 from pipeline.config.roles import Role
 from pipeline.log import open_admin, open_appender
+from pipeline.log.deleting import Delete, delete_of
 from pipeline.log.frame import FrameKind, decode_frame, encode_frame
 from pipeline.log.topics import READINGS
 from pipeline.stream.altered_fields import AlteredFields
@@ -37,7 +40,8 @@ from pipeline.stream.progress import Progress
 from pipeline.stream.usage.counts import UsagePart
 from pipeline.stream.writes import LogWriter, PendingWrites
 from store.endpoint import Endpoint
-from store.record import Applied
+from store.record import Applied, TableId
+from store.table.deletions import Deleted
 from store.testing import LocalExecutor
 from store.values.times import rfc3339
 from tests.support.lone_store import open_store
@@ -135,6 +139,7 @@ class HttpService:
         self.altered = AlteredFields()
         self.dead_letters = DeadLetterArchive(config.layout.dead_letters)
         self.writes = PendingWrites()
+        self.deletes: dict[int, Future[Deleted]] = {}
         self.appender = open_appender(replace(config.log_settings, max_bytes=1 << 30, min_free_bytes=0))
         self.progress = Progress(
             lambda: self.admin.extent(READINGS).next_offset, lambda _: self.clock() - NS, self.clock
@@ -169,6 +174,7 @@ class HttpService:
                 directory=StoreDirectory(self.store.catalog, lambda: [self.store]),
                 log=self.admin,
                 routes=routes_from(config.tables),
+                deleted=self.deleted,
                 rejected=partial(rejected_messages, self.dead_letters),
                 transitions=partial(transitions_after, self.alerts),
                 altered=self.altered.of,
@@ -194,10 +200,22 @@ class HttpService:
         """What became of a WriteRecords request."""
         return await self.writes.outcome(offset, 30)
 
+    async def deleted(self, table: TableId, offsets: Sequence[int], _: float) -> list[DeleteResponse]:
+        """What became of a DELETE."""
+        self.take_in()
+        self.store.maintain()
+        if self.store.has_deleted(table, offsets[0]) and offsets[0] not in self.deletes:
+            return [DeleteResponse(is_done=True)]
+        outcome = self.deletes[offsets[0]].result(timeout=0)
+        return [DeleteResponse(True, outcome.rows, outcome.fault)]
+
     def take_in(self) -> None:
         """What the stream does with the frames in the log that it has not seen."""
         for offset, value in self.admin.read(READINGS, self.progress.applied_offset + 1, 1000):
             frame = decode_frame(value)
+            if frame.kind is FrameKind.DELETE:
+                self._delete(delete_of(frame), offset)
+                continue
             normalised = self.normaliser.normalise(frame, offset)
             self.altered.note(normalised.altered, self.clock())
             for batch in normalised.batches:
@@ -208,6 +226,12 @@ class HttpService:
                 self.dead_letters.accept(self.admin.partition_id("dead_letters"), offset, normalised.dead_letters)
             self.store.advance(self.normaliser.partition, offset)
             self.progress.applied(offset, frame.arrival_ns[-1])
+
+    def _delete(self, of: Delete, offset: int) -> None:
+        table = TableId(of.account, of.database, of.table)
+        self.deletes[offset] = self.store.delete(table, offset, of.text, of.now_ns, is_purge=of.is_purge)
+        self.store.advance(self.normaliser.partition, offset)
+        self.progress.applied(offset, of.now_ns)
 
     def alert(
         self,

@@ -532,6 +532,18 @@ class Forgotten(TypedDict):
     forgotten: Annotated[int, Field(description="how many series these dimensions have")]
 
 
+@_shown(table="farm.climate", state="counted", rows=17280, id=None, purge=False, detail="send confirm to delete them")
+class Deletion(TypedDict):
+    """Rows that are deleted, or would be."""
+
+    table: Table
+    state: Annotated[str, _one_of("counted", "running", "done", "failed", description="how far it is")]
+    rows: Annotated[int | None, Field(description="how many; null if that is not known (yet)")]
+    id: Annotated[str | None, Field(description="for GET /v1/deletes/{id}; null if nothing is deleted")]
+    purge: Annotated[bool, Field(description="also from files that only earlier versions of the table have")]
+    detail: Annotated[str, Field(description="what the state means, or why it failed")]
+
+
 @_shown(generation="5f1c0ad30b1be2c4", rules=3, changed=True, in_force=True, needs_restart=[])
 class Reloaded(TypedDict):
     """The rule files were read again."""

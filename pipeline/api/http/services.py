@@ -27,6 +27,7 @@ from pipeline.api.inventory.usage import OwnUsage
 from pipeline.base.arrival import ArrivalStamps
 from pipeline.base.clock import Steps
 from pipeline.cluster.client import PeerAccess
+from pipeline.cluster.deletes import DeleteResponse
 from pipeline.config.model import HttpLimits
 from pipeline.config.prices import Prices
 from pipeline.config.receivers import Receiver
@@ -42,6 +43,7 @@ from store.endpoint import Endpoint
 from store.endpoint.context import Buckets
 from store.processes.job import Executor
 from store.reading.reader import Reader
+from store.record import TableId
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Services:
     directory: Directory
     log: LogAdmin
     routes: Sequence[Route]  # of the configuration: which MQTT topics become records of which table
+    deleted: Callable[[TableId, Sequence[int], float], Awaitable[list[DeleteResponse]]]  # see `cluster.deletes`
     rejected: Callable[[str, int], list[RejectedMessages]]  # of an account; at most this number
     transitions: Callable[[TransitionsRequest], TransitionsPart]  # of alerts, whichever worker keeps them
     altered: Callable[[str, int], list[AlteredField]]  # fields of an account's tables; at most this number

@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, Entry] = {
     "worker": Entry("pipeline.operations.cli.worker:worker", "Run one worker: store, rules, webhooks, HTTP."),
     "simulate": Entry("simulators.cli:simulate", "Publish what a fleet of simulated sensors measures."),
     "query": Entry("pipeline.operations.cli.query:query", "Run an SQL query on a server."),
+    "delete": Entry("pipeline.operations.cli.delete:delete", "Count rows of a table, and delete them."),
     "averages": Entry("pipeline.operations.cli.averages:averages", "Averages of zones over time."),
     "tables": Entry("pipeline.operations.cli.tables:tables", "Tables, their series and newest times."),
     "latest": Entry("pipeline.operations.cli.latest:latest", "The last values of sensors."),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pipeline.stream.deletes import AppliedDeletes
 from pipeline.stream.normalise.normaliser import Normaliser
 from pipeline.stream.progress import Progress
 from pipeline.stream.rule_state import RuleState
@@ -33,5 +34,6 @@ class Partition:
     progress: Progress
     next_offset: int
     writes: PendingWrites = field(default_factory=PendingWrites)
+    deletes: AppliedDeletes = field(default_factory=AppliedDeletes)
     is_open: bool = True
     usage: PartitionUsage = field(default_factory=PartitionUsage)

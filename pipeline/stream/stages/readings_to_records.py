@@ -20,6 +20,7 @@ from typing import Any
 from pipeline.base import metrics
 from pipeline.base.errors import FrameError
 from pipeline.log.dead_letter import DeadLetter, Reason, encode_dead_letters
+from pipeline.log.deleting import Delete, delete_of
 from pipeline.log.frame import Frame, FrameKind, decode_frame, is_request
 from pipeline.log.log import Damaged
 from pipeline.log.query_use import QueryUse, query_use_of
@@ -87,7 +88,7 @@ def _is_request(event: _Event) -> bool:
 async def _normalise(
     partition: Partition, messages: Iterable[Any], altered: AlteredFields, append_dead_letters: Append, put: Put
 ) -> None:
-    """Normalise and pass on, as one work batch."""
+    """Normalise and pass on, as one work batch; a DELETE ends one, since it is about the rows before it."""
     run = _Run()
     for message in messages:
         if message.offset < partition.next_offset:
@@ -95,19 +96,26 @@ async def _normalise(
         partition.next_offset = message.offset + 1
         run.upto = message.offset
         run.take(partition.normaliser, message, partition.id)
+        if run.delete is not None:
+            await _pass_on(partition, run, altered, append_dead_letters, put)
+            run = _Run()
     if run.upto is not None:
         await _pass_on(partition, run, altered, append_dead_letters, put)
 
 
 @dataclass(slots=True)
 class _Run:
-    """Successive messages of a partition, up to and including `upto`: what they say, with offsets; dead letters."""
+    """Successive messages of a partition, up to and including `upto`: what they say, with offsets; dead letters.
+
+    `delete` is the last of them, if it is a DELETE.
+    """
 
     upto: int | None = None
     frames: list[tuple[int, Frame]] = field(default_factory=list)
     words: list[tuple[int, Word]] = field(default_factory=list)
     uses: list[tuple[int, QueryUse]] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
+    delete: Delete | None = None
 
     def take(self, normaliser: Normaliser, message: Any, partition_id: str) -> None:
         """Add a message."""
@@ -117,6 +125,8 @@ class _Run:
                 self.words.append((message.offset, word_of(frame)))
             elif frame.kind is FrameKind.USAGE:
                 self.uses.append((message.offset, query_use_of(frame)))
+            elif frame.kind is FrameKind.DELETE:
+                self.delete = delete_of(frame)
             else:
                 self.frames.append((message.offset, frame))
         except FrameError as error:
@@ -143,7 +153,7 @@ async def _pass_on(
     altered.note(normalised.altered, newest)
     batches = tuple(normalised.batches)
     decisions, words, uses = tuple(normalised.decisions), tuple(run.words), tuple(run.uses)
-    await put(WorkBatch(partition, run.upto, batches, newest, decisions, words, uses))
+    await put(WorkBatch(partition, run.upto, batches, newest, decisions, words, uses, run.delete))
     count = sum(len(frame) for _, frame in run.frames)
     metrics.messages_normalised.inc(count)
     metrics.work_batch_messages.observe(count)

@@ -1,5 +1,7 @@
 """The records channel → the store, and the usage. Callers that wait for a WriteRecords request get its outcome.
 
+So do those that wait for a DELETE.
+
 While the storage of the magnetic tier is away and a batch needs it (its table is new, or a row is older than what RAM
 holds), the stage waits for it; queries and upkeep continue.
 """
@@ -9,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
@@ -16,12 +19,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pipeline.base import metrics
+from pipeline.log.deleting import Delete
 from pipeline.stream.decided_types import give_up_texts, settle_texts
 from pipeline.stream.partitions.partition import Partition
 from pipeline.stream.work_batch import WorkBatch
 from store.errors import MagneticUnavailable
 from store.partition_store import PartitionStore
-from store.record import Applied, Outcome, RecordBatch
+from store.record import Applied, Outcome, RecordBatch, TableId
+from store.table.deletions import Deleted
 
 T = TypeVar("T")
 
@@ -54,6 +59,9 @@ async def _apply(work: WorkBatch) -> None:
     if work.decisions:
         await _when_available(partition, partial(asyncio.to_thread, settle_texts, store, work.decisions))
     partition.usage.count(work.offset, work.batches, work.uses)
+    if work.delete is not None:
+        deleted = await _when_available(partition, partial(_deleted, store, work.delete, work.offset))
+        partition.deletes.applied(work.offset, deleted)
     store.advance(partition.id, work.offset)
     partition.progress.applied(work.offset, work.newest_arrival_ns)
     for outcome in Outcome:
@@ -63,6 +71,11 @@ async def _apply(work: WorkBatch) -> None:
 
 async def _applied(store: PartitionStore, batch: RecordBatch) -> Applied:
     return store.apply(batch)
+
+
+async def _deleted(store: PartitionStore, of: Delete, offset: int) -> Future[Deleted]:
+    table = TableId(of.account, of.database, of.table)
+    return store.delete(table, offset, of.text, of.now_ns, is_purge=of.is_purge)
 
 
 async def _when_available(partition: Partition, work: Callable[[], Awaitable[T]]) -> T:

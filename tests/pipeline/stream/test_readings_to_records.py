@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from pipeline.log.dead_letter import DeadLetter, Reason, decode_dead_letters
+from pipeline.log.deleting import Delete, encode_delete
 from pipeline.log.frame import FrameKind, encode_frame
 from pipeline.log.log import Damaged
 from pipeline.log.tick import Tick, encode_tick
@@ -55,6 +56,27 @@ async def test_what_a_former_assignment_has_read_does_not_move_the_next_one_forw
     await readings_to_records(SimpleNamespace(events=events), owned, append, put)
 
     assert done == [(after, 4)]
+
+
+async def test_a_delete_ends_a_work_batch() -> None:
+    """It is about the records before it, and none after it, however many frames wait."""
+    delete = Delete("default", "farm", "air", "DELETE FROM farm.air WHERE true", 7, is_purge=False)
+    done: list[tuple[int, int, Delete | None]] = []
+
+    async def events() -> AsyncIterator[Any]:
+        yield event(0)
+        yield SimpleNamespace(message=SimpleNamespace(partition=0, offset=1, value=encode_delete(delete, 8)))
+        yield event(2)
+
+    async def put(work: Any) -> None:
+        done.append((work.offset, sum(map(len, work.batches)), work.delete))
+
+    async def append(_value: bytes) -> None:
+        raise AssertionError("there are no dead letters")
+
+    await readings_to_records(SimpleNamespace(events=events), OwnedPartitions(1, [partition(0)]), append, put)
+
+    assert done == [(1, 1, delete), (2, 1, None)]
 
 
 async def test_a_frame_that_the_log_has_damaged_becomes_dead_letters_and_the_rest_goes_on() -> None:

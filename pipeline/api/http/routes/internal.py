@@ -24,10 +24,12 @@ from pipeline.api.inventory.shared import InventoryRequest
 from pipeline.api.inventory.transitions import TransitionsRequest
 from pipeline.base.errors import NotOwned
 from pipeline.cluster.client import NOT_OWNED, TIER
+from pipeline.cluster.deletes import DeleteRequest, deleted_here
 from pipeline.cluster.outcomes import OutcomeRequest, encode_outcome, outcome_here
 
 T = TypeVar("T")
 _outcome_decoder = msgspec.msgpack.Decoder(OutcomeRequest)
+_delete_decoder = msgspec.msgpack.Decoder(DeleteRequest)
 _inventory_decoder = msgspec.msgpack.Decoder(InventoryRequest)
 _latest_decoder = msgspec.msgpack.Decoder(LatestRequest)
 _search_decoder = msgspec.msgpack.Decoder(SeriesRequest)
@@ -147,6 +149,13 @@ async def usage(parts: Parts, request: Request) -> Response:
     """The usage in these partitions of this worker."""
     body = await request.body()
     return await _packed(parts, lambda: parts.usage.answer(body))
+
+
+@router.post("/deleted")
+async def deleted(parts: Parts, request: Request) -> Response:
+    """How far a DELETE is in a partition of this worker."""
+    wanted = _delete_decoder.decode(await request.body())
+    return Response(msgspec.msgpack.encode(await deleted_here(parts.owned, wanted)))
 
 
 @router.post("/outcome")

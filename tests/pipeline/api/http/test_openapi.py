@@ -251,6 +251,8 @@ async def test_every_answer_is_one_the_document_describes(asked: HttpService, do
     operations = {f"{method} {path}" for path, found in document["paths"].items() for method in found}
     with_their_own_tests = {
         "get /v1/alerts/{alert_id}/explain",
+        "get /v1/deletes/{delete_id}",
+        "post /v1/deletes",
         "post /",
         "post /v1/queries/{query_id}/cancel",
         "post /v1/rules/reload",
