@@ -155,13 +155,13 @@ class SeriesRoom:
     Only series from the log are refused, by `SeriesIndex.admit`; what is saved is loaded in any case.
     """
 
-    most: int
+    most: Callable[[str], int]  # of an account
     registries: list[SeriesRegistry] = field(default_factory=list, repr=False)
     _left: dict[str, int] = field(default_factory=dict)  # of what was counted last, by account
 
     def take(self, account: str) -> bool:
         """Whether there is room for one more, which is counted. Only the thread that adds series calls it."""
-        left = self._left.get(account, 0) or min(self.most - self.used(account), _COUNTED_SERIES)
+        left = self._left.get(account, 0) or min(self.most(account) - self.used(account), _COUNTED_SERIES)
         self._left[account] = max(left - 1, 0)
         return left > 0
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from store import layout
 from store.catalog.catalog import Catalog, TableInfo, TableSettings
-from store.catalog.limits import DEFAULTS, Limits
+from store.catalog.limits import DEFAULTS, Limits, series_for
 from store.catalog.lost import refuse_lost_catalog
 from store.engine.duck import WORKING_MEMORY_BYTES, Duck
 from store.magnetic.data_files import data_files
@@ -60,7 +60,7 @@ class Store:
         """Use `Store.open`."""
         self.objects = objects
         self.limits = limits
-        self.series_room = SeriesRoom(limits.series)
+        self.series_room = SeriesRoom(lambda account: series_for(account, limits.series, limits.series_of))
         self.partitions: Sequence[str] = tuple(partitions)
         self.templates = templates
         self.is_sole_writer = is_sole_writer

@@ -21,6 +21,7 @@ PipelineError
 │   ├── Forbidden         the token's role does not allow it
 │   ├── UnknownZone       no table has the zone
 │   ├── AmbiguousZone     several tables have the zone, and none was named
+│   ├── OverQuota         the account has used what its quota allows; passes, or the operator raises it
 │   └── Busy              too many requests wait; passes
 ├── ServerUnreachable     the caller: the server does not answer a client command
 │   └── ServerNotTrusted  the caller: the client does not trust its certificate
@@ -132,6 +133,10 @@ class UnknownZone(RequestRefused):
 
 class AmbiguousZone(RequestRefused):
     """Several tables have the zone; the message names them."""
+
+
+class OverQuota(RequestRefused):
+    """The account has used what its quota allows; the message names the quota, and when to try again."""
 
 
 class Busy(RequestRefused):

@@ -213,6 +213,12 @@ USAGE_OF_ACCOUNTS = tuple(
     usage_magnetic_bytes,
 ) = USAGE_OF_ACCOUNTS
 
+quota_refusals = Counter(
+    "streamgauge_quota_refusals_total",
+    "Refused records and queries of an account, and connections that were not read for a while, because of its quota",
+    ["account", "quota"],
+)
+
 damage_found = Counter(
     "streamgauge_store_damage_total",
     "Files and log messages found damaged, by what they are and what became of them: repaired, made_again, lost",

@@ -7,7 +7,8 @@ does). Settings of a later version are refused by name.
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
@@ -26,6 +27,7 @@ from pipeline.config.peers import PeerSettings
 from pipeline.config.prices import Prices
 from pipeline.config.problems import refuse
 from pipeline.config.queries import Queries
+from pipeline.config.quotas import Quota, quota_of
 from pipeline.config.receivers import Receiver, receiver_problems
 from pipeline.config.roles import Role
 from pipeline.config.routing import Inhibition, Route, Silence, routing_problems
@@ -250,6 +252,7 @@ class Config(Section):
     silences: tuple[Silence, ...] = ()
     alerts: AlertHistory = AlertHistory()
     sns_topics: tuple[SnsTopic, ...] = Field(default=(), description="who is told of scheduled queries")
+    quotas: Mapping[str, Quota] = Field(default={}, description="by account; * for all others")
     prices: Prices | None = Field(default=None, description="of usage; none: `streamgauge usage` tells no money")
 
     @model_validator(mode="after")
@@ -286,6 +289,19 @@ class Config(Section):
     def log_settings(self) -> LogSettings:
         """The settings of the log: its url with its folder and its limits, or the connection to Kafka."""
         return self.log.settings(self.layout.log)
+
+    @property
+    def store_limits(self) -> Limits:
+        """The limits of accounts for the store, with their quotas."""
+        series_of = {account: quota.series for account, quota in self.quotas.items() if quota.series is not None}
+        return replace(self.limits.of_store, series_of=series_of)
+
+    @property
+    def message_rates(self) -> Callable[[str], float | None] | None:
+        """How many messages an account may send a second, None: any number; None: no account has such a quota."""
+        if all(quota.messages_per_second is None for quota in self.quotas.values()):
+            return None
+        return lambda account: quota_of(self.quotas, account).messages_per_second
 
     @property
     def magnetic_url(self) -> str:

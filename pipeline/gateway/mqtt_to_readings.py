@@ -27,6 +27,7 @@ from pipeline.base import metrics
 from pipeline.base.arrival import SPACING_NS, ArrivalStamps
 from pipeline.base.errors import LogError, LogFull, LogUnavailable
 from pipeline.gateway.listening import Listening
+from pipeline.gateway.throttle import Throttle
 from pipeline.log.dead_letter import Rejection, encode_rejection
 from pipeline.log.frame import FrameKind, encode_frame, repeated
 from pipeline.log.log import Appender
@@ -132,8 +133,12 @@ class MqttToReadings:
         on_pressure: Callable[[bool], None],
         partition_of: Partitioner | None = None,
         listening: Listening | None = None,
+        throttle: Throttle | None = None,
     ) -> None:
-        """`listening`: told in the log at each `tell_listening`; None: nobody wants to know."""
+        """`throttle`: told what accounts send; None: none has a quota.
+
+        `listening`: told in the log at each `tell_listening`; None: nobody wants to know.
+        """
         self.batch = AckBatch()
         self.is_pressed = False
         self.refusal: Refusal | None = None  # the log's last refusal, while there is one
@@ -144,6 +149,7 @@ class MqttToReadings:
         self._on_pressure = on_pressure
         self._partition_of = partition_of  # None: there is only one
         self._listening = listening
+        self.throttle = throttle
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
@@ -171,6 +177,8 @@ class MqttToReadings:
     def took(self, account: str, count: int, size_bytes: int, publisher: Publisher | None, ids: list[bytes]) -> None:
         """The last `count` ≥ 1 messages of `batch` came from `account`; `ids` are their packet identifiers, if any."""
         batch = self.batch
+        if self.throttle is not None:
+            self.throttle.note(account, count)
         stamp_ns = self._stamps.take(count)
         if count == 1:
             batch.arrival_ns.append(stamp_ns)

@@ -57,6 +57,7 @@ def listener_settings(config: Config) -> ListenerSettings:
         most_connections=listener.limits.connections,
         most_pending=listener.limits.pending,
         most_pending_per_address=listener.limits.pending_per_address,
+        message_rates=config.message_rates,
         connect_timeout_s=listener.limits.connect_timeout.total_seconds(),
     )
 

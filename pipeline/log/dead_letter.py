@@ -29,6 +29,7 @@ class Reason(enum.StrEnum):
     NO_MEASURES = "no_measures"  # only time, dimensions, nulls and words for null
     BAD_DIMENSION = "bad_dimension"  # more dimensions, or longer ones in total, than a series may have
     TOO_MANY_SERIES = "too_many_series"  # a new series, and its account has as many as limits.series allows
+    OVER_QUOTA = "over_quota"  # its account stores as many bytes as its quota allows
     TIME_MISSING = "time_missing"
     TIME_UNREADABLE = "time_unreadable"
     TIME_OUT_OF_RANGE = "time_out_of_range"  # before 1970 or after 2262-04-11

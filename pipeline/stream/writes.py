@@ -65,16 +65,28 @@ class LogWriter:
     """The `store.endpoint.Writer` of this process: appends to the log, and answers when the records are applied."""
 
     def __init__(
-        self, appender: Appender, outcome_of: OutcomeOf, partition_of: PartitionOf, stamps: ArrivalStamps
+        self,
+        appender: Appender,
+        outcome_of: OutcomeOf,
+        partition_of: PartitionOf,
+        stamps: ArrivalStamps,
+        admit: Callable[[str, int], None] = lambda *_: None,
     ) -> None:
-        """`outcome_of` waits for the outcome of the request in the frame at (partition, offset)."""
+        """`outcome_of` waits for the outcome of the request in the frame at (partition, offset).
+
+        `admit` raises an error if an account may not write so many records now.
+        """
         self._appender = appender
         self._outcome_of = outcome_of
         self._partition_of = partition_of
         self._stamps = stamps
+        self._admit = admit
 
     async def write(self, table: TableId, records: Sequence[WriteRecord]) -> Applied:
-        """Append the records of one request and wait for their outcomes. Raises LogFull, LogError, TimeoutError."""
+        """Append the records of one request and wait for their outcomes. Raises LogFull, LogError, TimeoutError, and
+        what `admit` raises.
+        """
+        self._admit(table.account, len(records))
         rows: dict[int, list[int]] = {}
         for row, record in enumerate(records):
             rows.setdefault(self._partition_of(table, record), []).append(row)

@@ -16,7 +16,7 @@ from pipeline.api.http.fair_queue import Limits
 from pipeline.api.http.services import Services
 from pipeline.api.http.slots import QuerySlots
 from pipeline.base.arrival import host_stamps
-from pipeline.base.errors import Busy, LogFull, LogUnavailable, PeerUnavailable
+from pipeline.base.errors import Busy, LogFull, LogUnavailable, OverQuota, PeerUnavailable
 from pipeline.config import Config, Table
 from pipeline.log import open_appender
 from pipeline.stream.normalise.routes import routes_from
@@ -24,6 +24,7 @@ from pipeline.stream.partitioning import partition_of_message, partition_of_reco
 from pipeline.stream.writes import LogWriter
 from pipeline.worker.group import Group
 from pipeline.worker.metered_queries import MeteredQueries, QueryUses
+from pipeline.worker.quota_guard import QuotaGuard
 from store.endpoint import Endpoint
 from store.endpoint.payload import WriteRecord
 from store.errors import Behind, MagneticUnavailable, PartitionSilent
@@ -38,7 +39,7 @@ ENCODERS = (
     "store.unload.writer",
 )
 """What query processes need besides SQL."""
-NOT_NOW = (LogFull, LogUnavailable, PeerUnavailable, PartitionSilent, Behind, MagneticUnavailable, Busy)
+NOT_NOW = (LogFull, LogUnavailable, PeerUnavailable, PartitionSilent, Behind, MagneticUnavailable, Busy, OverQuota)
 
 
 class PartitionChoice:
@@ -68,11 +69,13 @@ class Archives:
     dead_letters: DeadLetterArchive
 
 
-def services_of(config: Config, group: Group, choice: PartitionChoice, archives: Archives, uses: QueryUses) -> Services:
+def services_of(
+    config: Config, group: Group, choice: PartitionChoice, archives: Archives, uses: QueryUses, guard: QuotaGuard
+) -> Services:
     """The services of HTTP; what other workers own is requested from them. `uses` counts what queries scan."""
     appender = open_appender(config.log_settings)
     stamps = host_stamps()
-    writer = LogWriter(appender, group.outcome_of, choice.of_record, stamps)
+    writer = LogWriter(appender, group.outcome_of, choice.of_record, stamps, guard.admit_records)
     prefix = group.pages.prefix
     asked = config.queries
     executor = MeteredQueries(QueryProcesses(group.readable, asked.limits, ENCODERS, idle=asked.slots), uses)
@@ -104,7 +107,7 @@ def services_of(config: Config, group: Group, choice: PartitionChoice, archives:
         partitions=lambda: sorted(partition.number for partition in owned),
         clock_ns=time.time_ns,
         executor=executor,
-        queries=QuerySlots(limits=limits, timeout_s=timeout_s),
+        queries=QuerySlots(limits=limits, timeout_s=timeout_s, admit=guard.admit_query),
         lists=QuerySlots("list", limits, timeout_s),
         directory=group.directory,
         log=group.admin,

@@ -60,6 +60,7 @@ from pipeline.worker.gauges import OFTEN_S, SELDOM_S, Gauges
 from pipeline.worker.group import Group
 from pipeline.worker.metered_queries import TELL_EVERY_S, QueryUses
 from pipeline.worker.migration import migrate
+from pipeline.worker.quota_guard import LOOK_EVERY_S, QuotaGuard
 from pipeline.worker.reloading import Reloading
 from pipeline.worker.tier_owner import right_to_tier
 from pipeline.worker.upkeep import (
@@ -152,6 +153,8 @@ class Worker:
         self.reloading = Reloading(self.rules, again, self.partitions, self.book, self.alerts_partition)
         self.steps = Steps("worker")
         self.query_uses = QueryUses(uuid.uuid4().hex, time.time_ns)
+        self.guard = QuotaGuard(config.quotas, time.time_ns)
+        self.partitions.over_storage = self.guard.over_storage
         self.usage = UsageUpkeep(self.partitions.owned, self.query_uses, time.time_ns)
         self._append_alerts: Callable[[bytes], Awaitable[Any]] | None = None  # once the topology runs
         self.maintenance = StoreMaintenance(self.partitions.maintain, fail)
@@ -192,7 +195,7 @@ class Worker:
         # SIGHUP: the terminal was closed, or the operator wants certificates and rules to be loaded again.
         loop.add_signal_handler(signal.SIGHUP, stop.set if sys.stderr.isatty() else self._reload)
         self.maintenance.start()
-        upkeep = [asyncio.create_task(job) for job in self._upkeep(group.own)]
+        upkeep = [asyncio.create_task(job) for job in self._upkeep(group)]
         log.info("worker ready: HTTP on %s:%d", *http.address)
         await stop.wait()
         for task in upkeep:
@@ -284,7 +287,7 @@ class Worker:
 
     def _services(self, group: Group) -> Services:
         archives = Archives(self.alerts, self.dead_letters)
-        services = services_of(self.config, group, self._choice(), archives, self.query_uses)
+        services = services_of(self.config, group, self._choice(), archives, self.query_uses, self.guard)
         loop = asyncio.get_running_loop()
 
         async def reload() -> Reloaded:  # called in HTTP's event loop
@@ -319,7 +322,7 @@ class Worker:
         except (RuleFileError, ConfigError) as error:
             log.error("SIGHUP: nothing was changed:\n%s", error)  # noqa: TRY400  # of files, not of this program
 
-    def _upkeep(self, own: str) -> list[Any]:
+    def _upkeep(self, group: Group) -> list[Any]:
         trimmer = self._trimmer()
 
         async def rules() -> None:
@@ -351,13 +354,18 @@ class Worker:
             every(TELL_EVERY_S, self.usage.tell, fail),
             every(SAVE_LOOK_S, self.usage.save, fail),
             every(SAMPLE_EVERY_S, self.usage.sample, fail),
+            every(LOOK_EVERY_S, lambda: self.guard.look(group.usage.all), fail),
             every(TRIM_EVERY_S, trimmer.trim, fail),
             every(OFTEN_S, gauges.often, fail),
             every(SELDOM_S, gauges.seldom, fail),
             ProcessMetrics("worker").keep_updated(),
             self.steps.watch(),
             every(ARCHIVES_EVERY_S, archives, fail),
-            *([every(DEPARTED_EVERY_S, Departed(self.admin, own).look, fail)] if self.admin.others_take_over else []),
+            *(
+                [every(DEPARTED_EVERY_S, Departed(self.admin, group.own).look, fail)]
+                if self.admin.others_take_over
+                else []
+            ),
         ]
 
     async def _drain(self) -> None:

@@ -9,7 +9,8 @@ databases and 50,000 tables there, on many machines.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 MIB = 2**20
 
@@ -25,6 +26,7 @@ class Limits:
     measures           of a table
     dimensions         names of a table
     measure_names      of a table
+    series_of          in place of `series`: of these accounts, and "*": of all others
     """
 
     databases: int = 500
@@ -35,6 +37,19 @@ class Limits:
     measures: int = 1_024
     dimensions: int = 128
     measure_names: int = 8_192
+    series_of: Mapping[str, int] = field(default_factory=dict)
+
+    def told_series(self, account: str) -> str:
+        """The refusal of another series of an account."""
+        if account not in self.series_of and "*" not in self.series_of:
+            return told("The account", self.series, "series")
+        most = series_for(account, self.series, self.series_of)
+        return f"The account has {most} series, the most that its quota (quotas.series) allows."
+
+
+def series_for(account: str, most: int, series_of: Mapping[str, int]) -> int:
+    """How many series an account may have in one process: `most`, unless `series_of` says otherwise."""
+    return series_of.get(account, series_of.get("*", most))
 
 
 DEFAULTS = Limits()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from store.catalog.catalog import TableInfo
-from store.catalog.limits import Limits, told
+from store.catalog.limits import Limits
 from store.catalog.schema import Column
 from store.endpoint.admission import KnownColumns, Rejection, admit, ingested
 from store.endpoint.context import Context, Writer
@@ -52,7 +52,7 @@ class WriteRecords:
             except BaseException:
                 self._known.clear()  # columns were entered for records that may not be stored
                 raise
-            refused = _rejections(admitted, accepted, applied, call.store.catalog.limits)
+            refused = _rejections(admitted, accepted, applied, call.store.catalog.limits, call.account)
             if any(entry.existing_version is None for entry in refused):
                 self._known.clear()  # another writer has added a column with another type in the meantime
             rejected += refused
@@ -92,7 +92,7 @@ def _columns(store: Reader, table: TableId) -> tuple[Column, ...]:
 
 
 def _rejections(
-    admitted: Sequence[int], records: Sequence[WriteRecord], applied: Applied, limits: Limits
+    admitted: Sequence[int], records: Sequence[WriteRecord], applied: Applied, limits: Limits, account: str
 ) -> list[Rejection]:
     """The records that the store rejected, in the service's wording."""
     found = []
@@ -100,7 +100,7 @@ def _rejections(
         admitted, records, applied.outcomes.tolist(), applied.existing_version.tolist(), strict=True
     ):
         if outcome == Outcome.TOO_MANY_SERIES:
-            found.append(Rejection(index, told("The account", limits.series, "series")))
+            found.append(Rejection(index, limits.told_series(account)))
             continue
         if outcome == Outcome.TOO_MANY_COLUMNS:
             found.append(Rejection(index, _too_many_columns(limits)))

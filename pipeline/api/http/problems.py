@@ -121,6 +121,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     pipeline_errors.Forbidden: Answer(403, attributes=("role",)),
     pipeline_errors.UnknownZone: Answer(404, "zone"),
     pipeline_errors.AmbiguousZone: Answer(400, "table"),
+    pipeline_errors.OverQuota: Answer(429, retry_after_s=1),
     pipeline_errors.Busy: Answer(503, retry_after_s=1),
     pipeline_errors.PeerUnavailable: Answer(503, retry_after_s=1),
     pipeline_errors.LogFull: Answer(503),

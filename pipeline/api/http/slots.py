@@ -75,11 +75,20 @@ class ActiveQuery:
 class QuerySlots:
     """The slots of one process. `kind` is the label of its metrics."""
 
-    def __init__(self, kind: str = "query", limits: Limits | None = None, timeout_s: float = TIMEOUT_S) -> None:
-        """`timeout_s`: of what has no shorter one."""
+    def __init__(
+        self,
+        kind: str = "query",
+        limits: Limits | None = None,
+        timeout_s: float = TIMEOUT_S,
+        admit: Callable[[str, int], None] = lambda *_: None,
+    ) -> None:
+        """`timeout_s`: of what has no shorter one. `admit` raises an error if an account may not ask another query
+        while so many of its queries run or wait.
+        """
         limits = limits or Limits()
         self._kind = kind
         self._timeout_s = timeout_s
+        self._admit = admit
         self._queue: FairQueue[_Job] = FairQueue(limits)
         self._jobs: dict[str, _Job] = {}
         self._given_up = 0
@@ -137,6 +146,7 @@ class QuerySlots:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _ask(self, account: str, function: Callable[[], Any], timeout_s: float, query_id: str, text: str) -> _Job:
+        self._admit(account, sum(job.account == account for job in self._jobs.values()))
         if self._queue.is_full(account):
             metrics.http_query_failures.labels("busy").inc()
             waiting = self._queue.waiting_of(account)

@@ -145,13 +145,18 @@ class Connection:
     def resume(self) -> None:
         """Continue to read; responses to our pings may be behind the messages that have accumulated."""
         self._trust_until_s = time.monotonic() + self._client.keepalive
-        if not self.is_over:
+        if not self.is_over and not self._is_held:
             self._wire.resume()
+
+    @property
+    def _is_held(self) -> bool:
+        """Whether it is not read because of its account's quota."""
+        return self._stage.throttle is not None and self._stage.throttle.is_holding(self)
 
     def turn(self) -> None:
         """Called once a second: keep alive, and request refused filters again."""
         now_s = time.monotonic()
-        if self._stage.is_pressed:  # nothing is read, so paho would miss the broker's responses
+        if self._stage.is_pressed or self._is_held:  # nothing is read, so paho would miss the broker's responses
             if now_s - self._said_s >= self._client.keepalive / 2:  # the broker may have set another keep-alive
                 self._said_s = now_s
                 self._wire.send(PINGREQ)
@@ -187,6 +192,8 @@ class Connection:
             self._partial = None
         try:
             self._take(data)
+            if self._stage.throttle is not None and self._is_connected and not self.is_over:
+                self._stage.throttle.hold(self._broker.account, self)
         except MalformedPacket as error:
             self._lose(Trouble(Kind.BAD_PACKET, f"{self._broker.label} sent bytes that are not MQTT: {error}"))
         except Exception as error:
@@ -401,6 +408,8 @@ class Connection:
         if why.kind is Kind.LOST and not self._is_connected:
             why = trouble.unanswered(self._broker.label, is_secure=self._broker.url.is_secure)
         self.lost.set_result(why)
+        if self._stage.throttle is not None:
+            self._stage.throttle.forget(self)
         self._metrics.unacknowledged.dec(self._unacknowledged)
         if not self.ready.done():
             self.ready.cancel()

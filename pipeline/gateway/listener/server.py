@@ -36,6 +36,7 @@ from pipeline.gateway.mqtt.packets import Connect, Will
 from pipeline.gateway.mqtt.topics import TopicNames
 from pipeline.gateway.mqtt_to_readings import MqttToReadings
 from pipeline.gateway.open_files import raise_limit
+from pipeline.gateway.throttle import Throttle
 from pipeline.log.log import Appender
 from pipeline.stream.partitioning import Partitioner
 
@@ -70,6 +71,7 @@ class Gateway:
             on_pressure=self._on_pressure,
             partition_of=partition_of,
             listening=listening,
+            throttle=None if settings.message_rates is None else Throttle(settings.message_rates),
         )
         self.tls = None if settings.tls is None else ReloadingContext(settings.tls, "mqtt")
         self._accounts = Accounts(settings.users)
@@ -121,6 +123,8 @@ class Gateway:
         """Stop accepting, append and acknowledge all received messages, disconnect, close."""
         assert self._server is not None
         self._server.close()
+        if self.stage.throttle is not None:
+            self.stage.throttle.stop()
         for session in self._sessions:
             session.pause()
         try:
@@ -176,6 +180,18 @@ class Gateway:
             self.warnings.warn(f"refused, {limit}", told)
         return limit is None
 
+    def is_holding(self, session: Session) -> bool:
+        """Whether a connection is not read because of its account's quota."""
+        return self.stage.throttle is not None and self.stage.throttle.is_holding(session)
+
+    def hold(self, session: Session) -> None:
+        """Read a connection no further for now, if its account has sent more than its quota allows."""
+        throttle = self.stage.throttle
+        wait_s = 0.0 if throttle is None else throttle.hold(session.account, session)
+        if wait_s:
+            told = f"{session.name}: not read for {wait_s:.1f} s: quotas.messages_per_second of {session.account!r}"
+            self.warnings.warn("over quota", told)
+
     def joined(self, session: Session, transport: asyncio.BaseTransport) -> bool:
         """A connection was accepted; returns whether it is taken in."""
         if not self.may_wait(session, transport.get_extra_info("peername")):
@@ -215,6 +231,8 @@ class Gateway:
         """A connection has ended."""
         self.pending.done(session)
         self._sessions.discard(session)
+        if self.stage.throttle is not None:
+            self.stage.throttle.forget(session)
         if was_admitted:
             metrics.connections.dec()
             key = session.account, session.client_id

@@ -147,6 +147,8 @@ class Session(asyncio.Protocol):
             self._take(data)
         except MalformedPacket as error:
             self.refuse(error)
+        if self.gateway.stage.throttle is not None and self._state == CONNECTED:
+            self.gateway.hold(self)
 
     def pause_writing(self) -> None:
         """The device does not read its PUBACKs: so its connection is not read."""
@@ -199,8 +201,9 @@ class Session(asyncio.Protocol):
             self._transport.pause_reading()
 
     def resume(self) -> None:
-        """Read again, with a full keep-alive interval, unless the device does not read its PUBACKs."""
-        if not self._is_reading and self._can_write and self._state in {NEW, CONNECTED}:
+        """Read again, with a full keep-alive interval, unless the device does not read its PUBACKs, or is held."""
+        may_read = self._can_write and not self.gateway.is_holding(self)
+        if not self._is_reading and may_read and self._state in {NEW, CONNECTED}:
             self._is_reading = True
             self.seen = self.gateway.wheel.now
             self._transport.resume_reading()
@@ -214,7 +217,7 @@ class Session(asyncio.Protocol):
             self._count_ended("connect_timeout", "no CONNECT in time")
             self._close()
             return
-        if self.gateway.is_pressed:  # nothing is read, so its packets are not seen
+        if self.gateway.is_pressed or self.gateway.is_holding(self):  # it is not read, so its packets are not seen
             self.seen = self.gateway.wheel.now
         left = self._turns - (self.gateway.wheel.now - self.seen)
         if left > 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pipeline.base.tls.files import TlsFiles
@@ -35,5 +36,6 @@ class ListenerSettings:
     receive_maximum: int = 4_096  # MQTT 5: unacknowledged messages per connection: 100,000/s at 40 ms a PUBACK
     topic_alias_maximum: int = 32  # MQTT 5, per connection
     backlog: int = 4_096  # Linux limits it to net.core.somaxconn, 4,096 by default
+    message_rates: Callable[[str], float | None] | None = None  # messages a second of an account; None: no quotas
     busy_after_s: float = 1.0  # how long the log may be slow before new connections are refused
     stop_timeout_s: float = 10.0  # how long a graceful end waits for the log

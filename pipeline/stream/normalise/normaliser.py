@@ -65,6 +65,7 @@ class Normaliser:
     open_texts_of   the measures of text among them that may give their name up to a number; read at the same time
     asked_types_of  those whose type an operator asked for, which counts as configured
     columns_of      the number of measures of each table of an account; without it only the tables in use are counted
+    over_storage    why nothing more of an account is stored; None: it is. Asked once for each call and table
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Normaliser:
         asked_types_of: MeasuresOf | None = None,
         columns_of: ColumnsOf | None = None,
         limits: Limits = DEFAULTS,
+        over_storage: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         self.partition = partition
         log_id, _, partition = partition.split("/")
@@ -88,6 +90,7 @@ class Normaliser:
         self._asked_types_of = asked_types_of
         self._columns_of = columns_of
         self._limits = limits
+        self._over_storage = over_storage
         self._unused_columns: dict[str, int] = {}  # by account: measures of its tables that are not in `_types`
         self._types: dict[TableId, Known] = {}
         self._retyped: dict[TableId, int] = {}  # of the index, when the types were read
@@ -161,7 +164,11 @@ class Normaliser:
         call = Call.of(frames)
         works, refused = self._collect(call)
         for work in works:
-            work.run()
+            why = self._over_storage(work.table.index.table.account)
+            if why is None:
+                work.run()
+            else:
+                work.refuse(PayloadError(Reason.OVER_QUOTA, why))
             refused += work.refused
             for (name, alteration), count in work.alterations.items():
                 out.altered[work.table.index.table, name, alteration] += count

@@ -174,7 +174,7 @@ class Source:
             raise PayloadError(
                 Reason.TOO_MANY_SERIES,
                 f"a new series, and account {index.table.account} has {index.room.used(index.table.account)}; "
-                f"limits.series allows {index.room.most}",
+                f"limits.series, or its quota, allows {index.room.most(index.table.account)}",
             )
         return admitted
 

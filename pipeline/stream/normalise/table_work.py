@@ -99,6 +99,11 @@ class TableWork:
         if self._rows.rows:
             self.pieces.append(self._rows.piece(self.table.types))
 
+    def refuse(self, error: PayloadError) -> None:
+        """Refuse all collected messages."""
+        rows = [row for row, _ in self.singles] + [row for plan in self.plans for row in plan.take().rows]
+        self.refused += [(row, error) for row in rows]
+
     def _read_in_order(self, waiting: _Waiting) -> None:
         heap = [(row, _NO_GROUP, source) for row, source in self.singles]
         for number, (_, group) in waiting.groups.items():

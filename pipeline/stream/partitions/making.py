@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pipeline.base import metrics
 from pipeline.base.clock import Clock
@@ -27,6 +27,7 @@ def partition_over(
     admin: LogAdmin,
     number: int,
     clock: Clock,
+    over_storage: Callable[[str], str | None],
 ) -> Partition:
     """The partition `number`, ready to be read from the positions of store, rules and usage, which are loaded."""
     partition_id = admin.partition_id(READINGS, number)
@@ -52,6 +53,7 @@ def partition_over(
         store.asked_types,
         store.column_counts,
         store.limits,
+        over_storage,
     )
     first = extent.first if start is None else start
     if usage.low_watermark is None:

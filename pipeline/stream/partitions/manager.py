@@ -56,11 +56,12 @@ class PartitionManager:
             log_end=self._log_end,
             monotonic_ns=clock.monotonic_ns,
             is_sole_writer=not admin.others_take_over,
-            limits=config.limits.of_store,
+            limits=config.store_limits,
             log_first=self._log_first,
         )
         self.owned = OwnedPartitions(len(self._partition_ids))
         self.on_fenced: Callable[[], None] = lambda: None
+        self.over_storage: Callable[[str], str | None] = lambda _: None  # why nothing more of an account is stored
         self._fenced: set[Partition] = set()
 
     def table_names(self) -> set[str]:
@@ -158,7 +159,7 @@ class PartitionManager:
         rules.load(self.rules, None if former is None else RuleKeep(self.store.partition_state(former), former))
         usage = PartitionUsage(self.store.partition_state(partition_id))
         usage.load(None if former is None else self.store.partition_state(former))
-        return partition_over(store, rules, usage, self._routes, self._admin, number, self._clock)
+        return partition_over(store, rules, usage, self._routes, self._admin, number, self._clock, self.over_storage)
 
     def _former(self, partition_id: str) -> str | None:
         """The same partition of the previous log, if that was lost or replaced."""

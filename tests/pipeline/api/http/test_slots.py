@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 
 from pipeline.api.http.fair_queue import Limits
 from pipeline.api.http.slots import Asker, HungUp, QuerySlots
-from pipeline.base.errors import Busy
+from pipeline.base.errors import Busy, OverQuota
 from store.engine import interruption
 from store.errors import QueryCancelled, QueryTimeout
 
@@ -133,3 +133,23 @@ async def test_more_than_may_wait_are_refused_and_the_next_is_not(slots: QuerySl
     heavy[0].cancel()
     await until(lambda: len(slots.active("a")) == 2)
     asking(slots, "a")
+
+
+async def test_a_query_beyond_the_quota_is_refused_while_those_before_it_are_active() -> None:
+    def admit(account: str, active: int) -> None:
+        if active >= 2:
+            raise OverQuota(f"{active} queries of {account}")
+
+    slots = QuerySlots(limits=Limits(slots=4, per_account=1), admit=admit)
+    running, waiting = asking(slots, "a"), asking(slots, "a")
+    await until(lambda: len(slots.active("a")) == 2)
+
+    with pytest.raises(OverQuota, match="2 queries of a"):
+        await slots.run(Asker("a"), lambda: 1)
+    other = await slots.run(Asker("b"), lambda: 1)
+    running.cancel()
+    await until(lambda: len(slots.active("a")) == 1)
+    waiting.cancel()
+
+    assert other == 1
+    slots.close()

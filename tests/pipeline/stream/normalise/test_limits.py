@@ -20,7 +20,7 @@ OTHER = Route("default", "other", TopicTemplate("other/{id}"), dimensions=("part
 
 def normaliser_with(limits: Limits, columns: int = 0) -> Normaliser:
     """Of an account that has `columns` measures in a table that is not in use."""
-    room = SeriesRoom(limits.series)
+    room = SeriesRoom(lambda _: limits.series)
     registry = SeriesRegistry(room)
     room.registries.append(registry)
     unused = {TableId("default", "d", "unused"): columns}
@@ -77,7 +77,7 @@ def test_the_messages_of_series_beyond_the_limit_are_dead_letters_and_known_seri
     }
     letter = second.dead_letters[-1]
     assert (letter.reason, letter.mqtt_topic) == (Reason.TOO_MANY_SERIES, "t/4")
-    assert letter.detail == "a new series, and account default has 3; limits.series allows 3"
+    assert letter.detail == "a new series, and account default has 3; limits.series, or its quota, allows 3"
     assert len(others.batches[0]) == 1
 
 
@@ -130,3 +130,22 @@ def test_fields_beyond_the_columns_of_the_account_are_kept_in_more() -> None:
     columns = {name for table in normaliser._types.values() for name in table[1]}
     assert "_more" in columns
     assert 3 <= len(columns - {"_more"}) <= 5
+
+
+def test_messages_of_an_account_that_stores_too_much_are_dead_letters_and_others_are_stored() -> None:
+    full = Normaliser(
+        [OTHER, EVERYTHING],
+        SeriesRegistry(),
+        STREAM,
+        over_storage=lambda account: "the account stores too much" if account == "farm" else None,
+    )
+    payloads = [encoded({"v": number}) for number in range(20)]
+    accounts = ["farm" if number % 2 else "zoo" for number in range(20)]
+    stamps = [ARRIVAL_NS + number for number in range(20)]
+
+    for offset in (1, 2):  # before and after their shape has a plan
+        found = full.normalise(Frame(1, FrameKind.MQTT, stamps, accounts, ["a/b"] * 20, payloads), offset)
+
+        assert [(letter.account, letter.reason) for letter in found.dead_letters] == [("farm", Reason.OVER_QUOTA)] * 10
+        assert [letter.payload for letter in found.dead_letters] == payloads[1::2]
+        assert sum(map(len, found.batches)) == 10
