@@ -18,9 +18,11 @@ StoreError
 ├── MagneticTierError       the operator: the magnetic tier is not usable, or another program wrote to it
 │   ├── MagneticUnavailable its storage does not respond: the same operation may succeed later
 │   │   └── DamagedRows     a file of the table is damaged: passes when the maintenance has removed it from the table
+│   ├── NoObject            whoever reads the object: it does not exist, or not any more
 │   ├── MagneticConflict    another writer was faster: the operation does not fit the current table
 │   └── Fenced              another process has become the owner of the partition: this one must not write it any more
 ├── PartitionSilent         the operator: the owner of a partition does not respond, so no complete result is possible
+├── BackupError             the operator: the backup cannot be made, or is not whole
 └── Behind                  the snapshot: it asked for the rows of a partition beyond an outdated version
 """
 
@@ -106,6 +108,10 @@ class DamagedRows(MagneticUnavailable):
         self.path = path
 
 
+class NoObject(MagneticTierError):
+    """The object does not exist, or not any more."""
+
+
 class MagneticConflict(MagneticTierError):
     """Another writer was faster: the operation does not fit the current table, and nothing was written."""
 
@@ -116,6 +122,10 @@ class Fenced(MagneticTierError):
 
 class PartitionSilent(StoreError):
     """The owner of a partition does not respond: the rows in its RAM would be missing from the result."""
+
+
+class BackupError(StoreError):
+    """The backup cannot be made, read or restored; the message says what is wrong, and what to do."""
 
 
 class Behind(StoreError):

@@ -18,6 +18,7 @@ from store.objects.sealed import SealedObjects
 log = logging.getLogger(__name__)
 
 FORMER_VERSION = b"1\n"
+RESTORING = b"restoring "  # instead of a format, while a backup is restored: the rest is its name
 _VERSION = f"{layout.FORMAT_VERSION}\n".encode()
 _PLAIN_MOST_BYTES = 5  # of a format without a checksum: a number and a line feed
 
@@ -35,6 +36,11 @@ def open_state(magnetic_url: str) -> SealedObjects:
     elif found is None:
         report("object", f"{raw.url}/{layout.FORMAT} is damaged, and is made again", Outcome.MADE_AGAIN)
         objects.put(layout.FORMAT, _VERSION)
+    elif found.startswith(RESTORING):
+        raise StoreFormatError(
+            f"{magnetic_url}: a restore of the backup {found.removeprefix(RESTORING).decode(errors='replace').strip()} "
+            "did not finish here: run `streamgauge restore` again, with --at if that was not the newest backup"
+        )
     elif found != _VERSION:
         raise StoreFormatError(
             f"{layout.OBJECTS}/{layout.FORMAT} of the magnetic tier is {found!r}; this program reads "

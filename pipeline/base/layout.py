@@ -12,6 +12,9 @@ data_dir/
     ├── up.lock          held by `up`
     ├── up.json          pid and addresses of a running `up`
     ├── worker.lock      held by the one worker of this data_dir
+    ├── trim.lock        held while the log is trimmed, and while a backup needs what it has
+    ├── backup.lock      held by the one backup or restore of this data_dir
+    ├── backup/          temporary files of these
     └── metrics/         metrics of all processes
 """
 
@@ -25,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.base.errors import DataDirError
-from store.objects.files import make_all_durable, make_folders
+from store.objects.files import make_all_durable, make_folders, read_if_there
 from store.objects.kept_files import read_kept, sound_copy, write_kept
 
 log = logging.getLogger(__name__)
@@ -33,6 +36,7 @@ log = logging.getLogger(__name__)
 PRIVATE = 0o700
 OTHERS = 0o077  # the rights of everybody but the owner
 FORMAT_VERSION = 2
+RESTORING = 0  # a backup is being restored
 FORMER_VERSION = 1  # which the worker migrates (pipeline.worker.migration)
 
 
@@ -108,6 +112,21 @@ class Layout:
         return self.run / "worker.lock"
 
     @property
+    def trim_lock(self) -> Path:
+        """Held while the log is trimmed, and while a backup needs everything that the log has."""
+        return self.run / "trim.lock"
+
+    @property
+    def backup_lock(self) -> Path:
+        """Held by a backup or a restore."""
+        return self.run / "backup.lock"
+
+    @property
+    def backup_work(self) -> Path:
+        """Temporary files of a backup or a restore."""
+        return self.run / "backup"
+
+    @property
     def metrics(self) -> Path:
         """Metrics of all processes on this data_dir, one file each."""
         return self.run / "metrics"
@@ -158,8 +177,30 @@ def write_format(layout: Layout, version: int = FORMAT_VERSION) -> None:
     write_kept(layout.format, json.dumps(form).encode())
 
 
+def mark_restoring(layout: Layout, backup: str, *, is_finishing: bool = False) -> None:
+    """Have the data_dir refused until `write_format`, durably: a backup is being restored into it."""
+    form = {"product": "streamgauge", "format_version": RESTORING, "backup": backup, "is_finishing": is_finishing}
+    write_kept(layout.format, json.dumps(form).encode())
+
+
+def restoring(layout: Layout) -> tuple[str, bool] | None:
+    """The backup whose restore did not finish here, and whether only formats were missing; else None."""
+    data = sound_copy(layout.format) or read_if_there(layout.format)
+    try:
+        form = json.loads(data or b"{}")
+        return (form["backup"], form["is_finishing"]) if form["format_version"] == RESTORING else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
 def refuse_other_format(layout: Layout) -> None:
     """Raise DataDirError if the data_dir has a format version that this program cannot read."""
+    unfinished = restoring(layout)
+    if unfinished is not None:
+        raise DataDirError(
+            f"{layout.data_dir}: a restore of the backup {unfinished[0]} did not finish here: run `streamgauge "
+            "restore` again, with --at if that was not the newest backup"
+        )
     version = format_version_of(layout.format)
     if version not in (None, FORMAT_VERSION, FORMER_VERSION):
         raise DataDirError(

@@ -12,6 +12,7 @@ from pipeline.log.settings import KAFKA_SCHEME, LOCAL_SCHEME, LogSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from pipeline.log.log import Appender, LogAdmin, WorkerRight
 
@@ -54,6 +55,17 @@ def verify_log(
     from pipeline.log.embedded.verification import verify  # noqa: PLC0415  as above
 
     return verify(folder_of(settings.url), progress, is_running=is_running)
+
+
+def copy_log(settings: LogSettings, target: Path, told: Callable[[Path], None]) -> dict[str, int]:
+    """Copy an embedded log, while it is written, into the new folder `target`; Kafka keeps its own.
+
+    Returns the first offset of each partition of [readings]. `told` gets each file of the copy. Raises LogError.
+    """
+    from pipeline.log.embedded.copying import copy_log  # noqa: PLC0415  only the log in use is imported
+    from pipeline.log.embedded.folder import folder_of  # noqa: PLC0415  as above
+
+    return copy_log(folder_of(settings.url), target, told)
 
 
 def lock_worker(settings: LogSettings) -> WorkerRight:

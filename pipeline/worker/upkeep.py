@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 
 from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
@@ -18,6 +19,7 @@ from pipeline.base import metrics
 from pipeline.log.log import LogAdmin
 from pipeline.log.topics import READINGS
 from pipeline.stream.partitions.owned import OwnedPartitions
+from store.objects.file_lock import FileLock, Taken
 
 log = logging.getLogger(__name__)
 
@@ -69,21 +71,33 @@ async def every(seconds: float, work: Callable[[], Awaitable[None]], fail: Calla
 
 
 class Trimmer:
-    """Trims the log below the positions of all consumers."""
+    """Trims the log below the positions of all consumers, unless a backup needs what the log has."""
 
     def __init__(
         self,
         admin: LogAdmin,
         partitions: OwnedPartitions,
         archives: Mapping[str, AlertArchive | DeadLetterArchive],
+        lock: Path,
     ) -> None:
-        """`archives`: by topic, the archives whose messages are not needed any more once they are stored."""
+        """`archives`: by topic, the archives whose messages are not needed any more once they are stored.
+
+        `lock`: the file that a backup locks while it copies the log and what depends on it.
+        """
+        self._lock = lock
         self._admin = admin
         self._partitions = partitions
         self._archives = archives
 
     async def trim(self) -> None:
         """One pass over all partitions of this worker."""
+        try:
+            with FileLock(self._lock):
+                await self._pass()
+        except Taken:
+            return
+
+    async def _pass(self) -> None:
         held = dict.fromkeys((READINGS, *self._archives), 0)
         for partition in self._partitions:
             counted = partition.usage.low_watermark or 0

@@ -306,7 +306,7 @@ class Worker:
         # If another worker can take over, it makes its archives from these topics: they are not trimmed.
         archives: Mapping[str, AlertArchive | DeadLetterArchive]
         archives = {} if self.admin.others_take_over else {ALERTS: self.alerts, DEAD_LETTERS: self.dead_letters}
-        return Trimmer(self.admin, self.partitions.owned, archives)
+        return Trimmer(self.admin, self.partitions.owned, archives, self.config.layout.trim_lock)
 
     def _reload(self) -> None:
         if self.http_tls is not None:

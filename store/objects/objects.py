@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from store.errors import MagneticTierError
-from store.objects.files import fsync_folder, make_folders, put_in_place, write_durably
+from store.errors import MagneticTierError, NoObject
+from store.objects.files import fsync_file, fsync_folder, make_folders, put_in_place, write_durably
 from store.objects.location import S3Location, locate
 
+CHUNK_BYTES = 4 << 20  # of an object that is read in parts
 ASIDE = ".aside"  # in the root of a local folder: objects being written
 _ABANDONED_S = 86_400
 
@@ -52,7 +54,19 @@ class Objects(Protocol):
         ...
 
 
-def open_objects(url: str, environment: Mapping[str, str] | None = None) -> Objects:
+class LargeObjects(Objects, Protocol):
+    """Objects that need not fit into memory."""
+
+    def put_file(self, path: str, source: Path) -> None:
+        """Replace the object by the content of the file `source`, durably; as `put`."""
+        ...
+
+    def chunks(self, path: str) -> Iterator[bytes]:
+        """The object's bytes, in parts. Raises NoObject if it does not exist."""
+        ...
+
+
+def open_objects(url: str, environment: Mapping[str, str] | None = None) -> LargeObjects:
     """The objects at `url`: a folder (created if necessary), file:///folder or s3://bucket/prefix.
 
     `environment` defaults to that of the process. Sends no request to a bucket yet. Raises MagneticTierError.
@@ -60,7 +74,7 @@ def open_objects(url: str, environment: Mapping[str, str] | None = None) -> Obje
     return open_at(locate(url, os.environ if environment is None else environment))
 
 
-def open_at(location: Path | S3Location) -> Objects:
+def open_at(location: Path | S3Location) -> LargeObjects:
     """The objects at a location from `locate`."""
     if isinstance(location, Path):
         return LocalObjects(location)
@@ -127,6 +141,28 @@ class LocalObjects:
             raise self._error(path, "created", error) from error
         return True
 
+    def put_file(self, path: str, source: Path) -> None:
+        """See `LargeObjects`."""
+        target = self._root / check_path(path)
+        try:
+            aside = self._aside_of(target)
+            shutil.copyfile(source, aside)
+            fsync_file(aside)
+            put_in_place(aside, target)
+        except OSError as error:
+            raise self._error(path, "written", error) from error
+
+    def chunks(self, path: str) -> Iterator[bytes]:
+        """See `LargeObjects`."""
+        try:
+            with (self._root / check_path(path)).open("rb") as file:
+                while chunk := file.read(CHUNK_BYTES):
+                    yield chunk
+        except FileNotFoundError as error:
+            raise NoObject(f"{self.url}: there is no {path!r}") from error
+        except OSError as error:
+            raise self._error(path, "read", error) from error
+
     def get(self, path: str) -> bytes | None:
         """See `Objects`."""
         try:
@@ -170,10 +206,14 @@ class LocalObjects:
                 yield from (os.path.join(parent, name).removeprefix(root) for name in names)  # noqa: PTH118  # often
 
     def _write_aside(self, target: Path, data: bytes) -> Path:
+        aside = self._aside_of(target)
+        write_durably(aside, data)
+        return aside
+
+    def _aside_of(self, target: Path) -> Path:
         make_folders(target.parent)
         aside = self._root / ASIDE / secrets.token_hex(12)
         make_folders(aside.parent)
-        write_durably(aside, data)
         return aside
 
     def _forget_abandoned(self) -> None:

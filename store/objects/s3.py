@@ -6,14 +6,15 @@ import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import obstore
 from obstore import exceptions
 from obstore.store import S3Store
 
-from store.errors import MagneticTierError, MagneticUnavailable
+from store.errors import MagneticTierError, MagneticUnavailable, NoObject
 from store.objects.location import REQUEST_TIMEOUT_S, RETRY_TIMEOUT_S, S3Location
-from store.objects.objects import check_path
+from store.objects.objects import CHUNK_BYTES, check_path
 from store.objects.s3_errors import is_refusal
 
 PAGE_TIMEOUT_S = REQUEST_TIMEOUT_S + RETRY_TIMEOUT_S
@@ -68,6 +69,20 @@ class S3Objects:
                 return bytes(obstore.get(self._store, path).bytes())
             except (exceptions.NotFoundError, FileNotFoundError):
                 return None
+
+    def put_file(self, path: str, source: Path) -> None:
+        """See `store.objects.objects.LargeObjects`."""
+        with self.errors_mapped(check_path(path), "written"):
+            obstore.put(self._store, path, source)
+
+    def chunks(self, path: str) -> Iterator[bytes]:
+        """See `store.objects.objects.LargeObjects`."""
+        with self.errors_mapped(check_path(path), "read"):
+            try:
+                stream = obstore.get(self._store, path).stream(min_chunk_size=CHUNK_BYTES)
+            except (exceptions.NotFoundError, FileNotFoundError) as error:
+                raise NoObject(f"{self.url}: there is no {path!r}") from error
+            yield from map(bytes, stream)
 
     def list(self, prefix: str) -> list[str]:
         """See `store.objects.objects.Objects`."""

@@ -31,6 +31,7 @@ STORE = {
     "state": "objects layout catalog memory",
     "reading": "engine objects layout catalog memory magnetic",
     "table": "engine objects layout catalog memory magnetic state reading",
+    "backup": "objects magnetic",
     "sql": "catalog reading",
     "processes": "engine objects catalog magnetic reading sql",
     "unload": "objects reading sql",

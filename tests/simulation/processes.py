@@ -114,7 +114,7 @@ class WorkerProcess(Process):
         }
         self._start_stages()
         archives = {ALERTS: self.alerts, DEAD_LETTERS: self.dead_letters} if world.is_alone else {}
-        self.trimmer = Trimmer(self.admin, self.manager.owned, archives)  # type: ignore[arg-type]
+        self.trimmer = Trimmer(self.admin, self.manager.owned, archives, folder / "trim.lock")  # type: ignore[arg-type]
         knobs = world.knobs
         self.spawn(self._every(knobs.maintain_every_s, lambda: asyncio.to_thread(self.manager.maintain)))
         self.spawn(self._every(knobs.rules_every_s, self.save_rules))

@@ -44,5 +44,9 @@ COMMANDS: Mapping[str, Entry] = {
     "doctor": Entry(
         "pipeline.operations.cli.doctor:doctor", "Check the configuration, this machine and a running server."
     ),
+    "backup": Entry(
+        "pipeline.operations.cli.backup:backup", "Back up everything while it runs; list or verify backups."
+    ),
+    "restore": Entry("pipeline.operations.cli.backup:restore", "Restore a backup into an empty data_dir."),
     "config": Entry("pipeline.operations.cli.config:config", "Show, describe or begin a streamgauge.yaml."),
 }

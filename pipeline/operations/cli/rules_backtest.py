@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.operations.cli.asking import client, list_options, waiting
+from pipeline.operations.cli.moment import Moment
 from pipeline.operations.cli.output import Listing, print_text, show
-from store.values.durations import duration_ns, is_duration, parse_duration
-from store.values.times import parse_rfc3339, rfc3339
+from store.values.times import rfc3339
 
 if TYPE_CHECKING:
     from pipeline.operations.history import FileHistory, ServerHistory
@@ -23,21 +23,6 @@ if TYPE_CHECKING:
 _COLUMNS = ("fired", "resolved", "rule", "severity", "zone", "dimensions", "value")
 _MOST_PICTURES = 20
 _MOST_SENSORS = 20
-
-
-class Moment(click.ParamType):
-    """A time as RFC 3339, or how long ago: nanoseconds."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The time in nanoseconds."""
-        if isinstance(value, int):
-            return value
-        try:
-            return time.time_ns() - duration_ns(parse_duration(value)) if is_duration(value) else parse_rfc3339(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.command(short_help="Try rules on history.")

@@ -123,7 +123,7 @@ class Life:
         self.store.flush()
         asyncio.run(self.partition.rules.save_pass())
         archives = {ALERTS: self.alerts, DEAD_LETTERS: self.dead_letters}
-        asyncio.run(Trimmer(self.admin, self.partitions.owned, archives).trim())
+        asyncio.run(Trimmer(self.admin, self.partitions.owned, archives, self.config.layout.trim_lock).trim())
 
     def end(self) -> None:
         self.held.close()

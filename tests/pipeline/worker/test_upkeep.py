@@ -41,7 +41,7 @@ async def test_readings_are_kept_down_to_the_lowest_of_store_rules_and_usage(
         DEAD_LETTERS: SimpleNamespace(next_offset=lambda _: None),
     }
 
-    await Trimmer(admin, OwnedPartitions(1, [partition]), archives).trim()
+    await Trimmer(admin, OwnedPartitions(1, [partition]), archives, tmp_path / "trim.lock").trim()
 
     kept = {topic: admin.extent(topic).first for topic in (READINGS, ALERTS, DEAD_LETTERS)}
     admin.close()
