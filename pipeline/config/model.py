@@ -38,6 +38,7 @@ from pipeline.config.unreached import unreached_problems, unreached_warnings
 from pipeline.log.settings import LogSettings
 from store.catalog.catalog import TableSettings
 from store.catalog.limits import DEFAULTS, Limits
+from store.catalog.rollup_table import RollupTable
 from store.errors import MagneticTierError
 from store.names import DEFAULT_ACCOUNT, SYSTEM_DATABASE
 from store.objects.location import S3Location, locate
@@ -66,6 +67,19 @@ def _repeated(values: Sequence[str], section: str, key: str, *, is_secret: bool 
         for index, value in enumerate(values)
         if value in values[:index]
     ]
+
+
+def _repeated_rollups(tables: Sequence[Table]) -> list[Problem]:
+    """Rollup tables whose names other tables have."""
+    taken = [table.database_and_table for table in tables]
+    found = []
+    for index, table in enumerate(tables):
+        for number, rollup in enumerate(table.rollup_tables):
+            if rollup.target in taken:
+                name = ".".join(rollup.target)
+                found.append(Problem(("tables", index, "rollups", number, "bin"), f'a table "{name}" is listed before'))
+            taken.append(rollup.target)
+    return found
 
 
 class User(Section):
@@ -261,6 +275,7 @@ class Config(Section):
         refuse(
             none
             + _repeated([table.name for table in self.tables], "tables", "name")
+            + _repeated_rollups(self.tables)
             + unreached_problems(self.tables)
             + _repeated([bucket.name for bucket in self.buckets], "buckets", "name")
             + _repeated([receiver.name for receiver in self.receivers], "receivers", "name")
@@ -347,7 +362,13 @@ class Config(Section):
         return {
             (SYSTEM_DATABASE, TABLE): self.alerts.settings,
             **{table.database_and_table: table.settings for table in self.tables},
+            **{name: settings for table in self.tables for name, settings in table.rollup_settings.items()},
         }
+
+    @property
+    def rollup_tables(self) -> tuple[RollupTable, ...]:
+        """The tables that are made of configured ones."""
+        return tuple(rollup for table in self.tables for rollup in table.rollup_tables)
 
     @property
     def warnings(self) -> tuple[str, ...]:

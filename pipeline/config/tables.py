@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -14,13 +14,16 @@ from pipeline.config import names, templates
 from pipeline.config.problems import refuse
 from store.catalog import units
 from store.catalog.catalog import TableSettings
+from store.catalog.rollup_table import RollupTable
 from store.names import SYSTEM_DATABASE, MeasureType
+from store.values.durations import duration_ns, format_duration
 from store.values.nearest import nearest
 from store.values.templates import EVERYTHING, is_numbered_level
 from store.values.yaml_text import Problem
 
 MeasureKind = Literal["double", "bigint", "boolean", "varchar"]
 TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
+Aggregate = Literal["avg", "count", "sum", "min", "max"]
 ArrayKind = Literal["json", "index", "rows", "drop"]
 FieldPattern = Annotated[str, Field(min_length=1)]
 
@@ -93,11 +96,25 @@ class Measure(Section):
         return self
 
 
+def _check_bin(width: timedelta) -> timedelta:
+    if width % timedelta(minutes=1):
+        raise ValueError(f"{format_duration(width)} is not a number of whole minutes")
+    return width
+
+
 class Retention(Section):
     """How long rows are kept."""
 
     memory: Duration = Field(default=timedelta(hours=1), description="the memory tier's window")
     magnetic: Duration = Field(default=timedelta(days=365), description="the magnetic tier's window")
+
+
+class Rollup(Section):
+    """A table with aggregates of this one, by series and bin."""
+
+    width: Annotated[Duration, AfterValidator(_check_bin)] = Field(alias="bin", description="whole minutes, as in 1h")
+    aggregates: tuple[Aggregate, ...] = Field(default=get_args(Aggregate), min_length=1, description="of each number")
+    retention: Duration = Field(default=timedelta(days=3650), description="how long it keeps them")
 
 
 class Table(Section):
@@ -118,6 +135,7 @@ class Table(Section):
     ignore: tuple[FieldPattern, ...] = Field(default=(), description="patterns of payload fields that are left")
     only: tuple[FieldPattern, ...] = Field(default=(), description="patterns of the payload fields that are taken")
     retention: Retention = Retention()
+    rollups: tuple[Rollup, ...] = Field(default=(), description="tables with aggregates of this one")
 
     @field_validator("name")
     @classmethod
@@ -177,6 +195,36 @@ class Table(Section):
             types=self.types,
             dimensions=(*templates.topic_dimensions(self.topics), *self.dimensions),
         )
+
+    @property
+    def rollup_tables(self) -> tuple[RollupTable, ...]:
+        """The tables with aggregates of this one: `<name>_<bin>`."""
+        database, table = self.database_and_table
+        return tuple(
+            RollupTable(
+                (database, table),
+                (database, f"{table}_{format_duration(rollup.width)}"),
+                duration_ns(rollup.width),
+                tuple(dict.fromkeys(rollup.aggregates)),
+                duration_ns(rollup.retention),
+            )
+            for rollup in self.rollups
+        )
+
+    @property
+    def rollup_settings(self) -> Mapping[tuple[str, str], TableSettings]:
+        """The settings of these tables in the store."""
+        return {
+            made.target: TableSettings(
+                memory_retention=self.retention.memory,
+                magnetic_retention=rollup.retention,
+                magnetic_writes=True,
+                from_config=True,
+                zone=self.zone_template,
+                dimensions=self.settings.dimensions,
+            )
+            for rollup, made in zip(self.rollups, self.rollup_tables, strict=True)
+        }
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

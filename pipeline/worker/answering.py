@@ -88,6 +88,7 @@ def services_of(
         page_prefix=prefix,
         page_bytes=asked.pages,
         topics=SnsTopics(config.sns_topics, config.receivers),
+        rollups=config.rollup_tables,
     )
     limits = Limits(asked.slots, asked.slots_per_account, asked.waiting, asked.waiting_per_account)
     timeout_s = asked.timeout.total_seconds()
@@ -122,6 +123,7 @@ def services_of(
         prices=config.prices,
         limits=config.http.limits,
         buckets=lambda account: places.get(account, {}),
+        rollups=config.rollup_tables,
         worker=uuid.uuid4().hex if config.log_settings.is_kafka else "",
         topic_owners=group,
         internal=group.internal,

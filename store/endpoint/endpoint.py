@@ -10,12 +10,13 @@ import asyncio
 import base64
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from store.catalog.rollup_table import RollupTable
 from store.endpoint import batch_loads
 from store.endpoint.batch_loader import BatchLoader
 from store.endpoint.context import Buckets, Context, InThreads, NoTopics, Runner, Topics, Writer
@@ -35,6 +36,7 @@ from store.endpoint.errors import (
 from store.endpoint.prepare import prepare_query
 from store.endpoint.queries import Queries
 from store.endpoint.results import KEPT_ACCOUNT_BYTES
+from store.endpoint.rollups.maker import RollupMaker
 from store.endpoint.scheduled import operations as scheduled
 from store.endpoint.scheduled.messenger import Messenger
 from store.endpoint.scheduled.runner import ScheduledRunner
@@ -94,12 +96,14 @@ class Endpoint:
         page_bytes: int = KEPT_ACCOUNT_BYTES,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
         topics: Topics | None = None,
+        rollups: Sequence[RollupTable] = (),
     ) -> None:
         """`clock_ns`: the host's time; `monotonic_ns`: for the time that results are kept.
 
         refusals     errors by which the writer, or the runner of queries, reports overload
         page_prefix  the beginning of tokens for further pages of a query
         page_bytes   of the results that an account has not fetched completely
+        rollups      the tables that are made of others
         topics       of SNS, for messages about scheduled queries; none lead anywhere if there is nothing
         """
         self._store = store
@@ -107,7 +111,7 @@ class Endpoint:
         self._clock_ns = clock_ns
         self._refusals = refusals
         self._write, queries = WriteRecords(writer), Queries(page_prefix, monotonic_ns, page_bytes)
-        self._topics = topics or NoTopics()
+        self._topics, self._rollups = topics or NoTopics(), rollups
         self._has_task, self._has_run, self._has_message = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._operations: dict[str, Callable[[Context], Awaitable[dict[str, object]]]] = {
             "DescribeEndpoints": _describe_endpoints,
@@ -124,7 +128,7 @@ class Endpoint:
     async def work(
         self, buckets: Callable[[str], Buckets], worker: str, runner: Callable[[str], Runner] = lambda _: InThreads()
     ) -> None:
-        """Load batch load tasks, and run scheduled queries, until cancelled.
+        """Load batch load tasks, run scheduled queries, make rollup tables, until cancelled.
 
         worker  the name of this one, "" if there is no other
         runner  runs the queries of an account
@@ -133,6 +137,7 @@ class Endpoint:
             tasks.create_task(self.loader(buckets, worker).work(self._has_task))
             tasks.create_task(self.scheduled(buckets, worker, runner).work(self._has_run))
             tasks.create_task(self.messenger().work(self._has_message))
+            tasks.create_task(self.rollup_maker(worker, runner).work())
 
     def loader(self, buckets: Callable[[str], Buckets], worker: str = "") -> BatchLoader:
         """What loads batch load tasks."""
@@ -145,11 +150,15 @@ class Endpoint:
         runner: Callable[[str], Runner] = lambda _: InThreads(),
     ) -> ScheduledRunner:
         """What runs scheduled queries."""
-
-        def call_for(account: str) -> Context:
-            return self._call_for(account, runner(account))
-
+        call_for = self._calls_in(runner)
         return ScheduledRunner(self._write, call_for, buckets, self._refusals, worker, self._has_message.set)
+
+    def rollup_maker(self, worker: str = "", runner: Callable[[str], Runner] = lambda _: InThreads()) -> RollupMaker:
+        """What makes rollup tables."""
+        return RollupMaker(self._write, self._calls_in(runner), self._refusals, self._rollups, worker)
+
+    def _calls_in(self, runner: Callable[[str], Runner]) -> Callable[[str], Context]:
+        return lambda account: self._call_for(account, runner(account))
 
     def messenger(self) -> Messenger:
         """What publishes messages about scheduled queries."""

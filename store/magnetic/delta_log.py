@@ -9,7 +9,7 @@ have the same content.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -21,10 +21,12 @@ import pyarrow.parquet as pq
 
 from store import layout
 from store.magnetic import commit_copies
+from store.magnetic.parquet import DataFile
 from store.objects.file_lock import turn
 from store.objects.files import fsync_file, fsync_folder, make_folders, write_atomic
 from store.objects.location import S3Location
 from store.objects.objects import Objects, open_at
+from store.values.times import parse_rfc3339
 
 # Required fields of each action (https://github.com/delta-io/delta/blob/master/PROTOCOL.md#actions)
 _NEEDED: dict[str, set[str]] = {
@@ -142,6 +144,18 @@ def transactions(commit: str) -> dict[str, int]:
     """The application transactions in the text of a commit: app id → version."""
     found = (action.get("txn") for action in actions(commit, '"txn"'))
     return {txn["appId"]: txn["version"] for txn in found if txn}
+
+
+def new_files(commit: str) -> list[DataFile]:
+    """The files with rows that were in no version before, in the text of a commit."""
+    found = (action.get("add") for action in actions(commit, '"add"'))
+    return [_data_file(add) for add in found if add and add["dataChange"]]
+
+
+def _data_file(add: Mapping[str, Any]) -> DataFile:
+    statistics = json.loads(add["stats"])
+    least, most = (parse_rfc3339(statistics[which][layout.TIME]) for which in ("minValues", "maxValues"))
+    return DataFile(unquote(add["path"]), add["size"], statistics["numRecords"], least, most + 999)
 
 
 def actions(commit: str, containing: str = "") -> Iterator[dict[str, Any]]:

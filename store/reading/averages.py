@@ -9,18 +9,20 @@ empty bins are left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
+from store.catalog.rollup_table import RollupTable
 from store.catalog.schema import Column, TableSchema
 from store.errors import RequestError
 from store.memory.newness import NEVER_NS
 from store.memory.rollup import GRAINS_NS, MINUTE_NS, NOTHING, Sums, joined, summed
 from store.reading.bins import Bins
 from store.reading.by_zone import ZONE
+from store.reading.rollup_tables import first_whole_bin_ns, fits, sums_of
 from store.reading.scan import END_OF_TIME_NS
 from store.reading.snapshot import Snapshot
 from store.record import Int64s, MeasureType, SeriesIndex, TableId
@@ -85,11 +87,14 @@ def zone_averages(
     from_ns: int,
     to_ns: int,
     bins: Bins | None = None,
+    rollups: Sequence[RollupTable] = (),
+    now_ns: int = 0,
 ) -> ZoneAverages:
     """The averages of these measures of these zones, of values in [from, to).
 
-    `zones` contains the ids of each zone's series in `index`. Raises UnknownMeasure, MeasureNotNumeric, and everything
-    that `Snapshot.source` and `Snapshot.execute` raise. May block: it scans the rows of the zones.
+    `zones` contains the ids of each zone's series in `index`. Of bins that the table does not have wholly any more, at
+    `now_ns`, the values are those of the longest of its `rollups` that fits. Raises UnknownMeasure, MeasureNotNumeric,
+    and everything that `Snapshot.source` and `Snapshot.execute` raise. May block: it scans the rows of the zones.
     """
     table = index.table
     schema = snapshot.schema(table.database, table.table)
@@ -98,6 +103,13 @@ def zone_averages(
     columns = [_numeric(schema, measure) for measure in measures]
     result = ZoneAverages(list(zones), bins)
     of_slots, of_rows, grain_ns = [_NO_VALUES] * len(columns), [_NO_VALUES] * len(columns), None
+    rolled = _longest(rollups, bins, from_ns, to_ns)
+    earlier: Iterable[_Values] = [_NO_VALUES] * len(columns)
+    if rolled is not None and bins is not None:
+        first_ns = min(to_ns, first_whole_bin_ns(now_ns, schema.settings.retention_ns, rolled.bin_ns))
+        target = TableId(table.account, *rolled.target)
+        earlier = sums_of(snapshot, target, list(zones), measures, bins, from_ns, first_ns)
+        from_ns = max(from_ns, first_ns)
     if any(map(len, zones.values())) and columns and from_ns < to_ns:
         from_ns, to_ns = max(from_ns, NEVER_NS), min(to_ns, END_OF_TIME_NS)
         grain_ns = _grain(bins, from_ns, to_ns)
@@ -114,9 +126,22 @@ def zone_averages(
         if rows:
             start = "0" if bins is None else bins.sql("t.time_ns", from_ns, to_ns)
             of_rows = list(_of_rows(snapshot, rows, start, columns))
-    for measure, slots, others in zip(measures, of_slots, of_rows, strict=True):
-        result.add(measure, *_by_bin(bins, grain_ns or MINUTE_NS, slots, others))
+    for measure, slots, others, before in zip(measures, of_slots, of_rows, earlier, strict=True):
+        result.add(measure, *_by_bin(bins, grain_ns or MINUTE_NS, slots, _together(others, before)))
     return result
+
+
+def _longest(rollups: Sequence[RollupTable], bins: Bins | None, from_ns: int, to_ns: int) -> RollupTable | None:
+    """The rollup table with the longest bins that fit; None if none do."""
+    fitting = [] if bins is None else [rollup for rollup in rollups if fits(rollup, bins, from_ns, to_ns)]
+    return max(fitting, key=lambda rollup: rollup.bin_ns, default=None)
+
+
+def _together(values: _Values, others: _Values) -> _Values:
+    if not len(others[0]):
+        return values
+    places, starts = (np.concatenate(parts) for parts in zip(values[:2], others[:2], strict=True))
+    return places, starts, joined([values[2], others[2]])
 
 
 _Values: TypeAlias = tuple[Int64s, Int64s, Sums]  # place of the zone, slot or start of the bin, sums

@@ -17,6 +17,7 @@ from store.engine.duck import run
 from store.errors import QueryFailed
 from store.reading.account_tables import AccountTables, memory_of, selection_of, whole_from_ns
 from store.reading.by_zone import rows_of_zones, zones_of
+from store.reading.changes import Changes, changes
 from store.reading.cuts import with_cut_minutes
 from store.reading.partials import together
 from store.reading.pinned import Pinned, Replies
@@ -144,6 +145,13 @@ class Snapshot(AccountTables):
             return None if found.most_read > MOST_READ else together(found.texts(self._rendering, times))
 
         return self._text(table, selection, (), text_of)
+
+    def changes(self, table: TableId, since: int, width_ns: int) -> Changes:
+        """In which slots of this width the table has changed after version `since`; -1: before the first.
+
+        Raises UnknownDatabase, UnknownTable, MagneticTierError, QueryFailed.
+        """
+        return changes(self._cursor, self._pinned.table(table).newest, since, width_ns)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The result of a DuckDB query over sources of this snapshot. Raises what `store.engine.duck.run` raises.

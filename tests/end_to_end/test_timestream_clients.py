@@ -1,6 +1,7 @@
 """boto3's Timestream clients against the running product, with nothing of ours but `endpoint_url`."""
 
 import json
+import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from pipeline.base.errors import ServerRefused
-from tests.end_to_end.running_product import Device, config, count, now_ms, rows
+from tests.end_to_end.running_product import TABLES, Device, config, count, now_ms, rows
 from tests.support.product import Product
 from tests.support.waiting import wait_for
 
@@ -32,7 +33,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """A product that asks for tokens; devices have accounts, too."""
     folder: Path = tmp_path_factory.mktemp("guarded")
     users = [{"username": name, "password": "p", "account": name} for name in ("farm-7", "farm-8")]
-    text = config(folder, http={"address": "127.0.0.1:0", "tokens": TOKENS})
+    tables = [{**TABLES[0], "rollups": [{"bin": "1m"}]}]
+    text = config(folder, http={"address": "127.0.0.1:0", "tokens": TOKENS}, tables=tables)
     text = text.replace('http: {address: "127.0.0.1:0"}\n', "", 1)
     text = text.replace('listener: {address: "127.0.0.1:0"}\n', "", 1)
     listener = {"address": "127.0.0.1:0", "users": users}
@@ -238,6 +240,46 @@ def test_a_scheduled_query_counts_each_row_once_if_the_worker_is_killed(guarded:
     assert run["RunStatus"] == "MANUAL_TRIGGER_SUCCESS", run
     assert run["ExecutionStats"]["RecordsIngested"] == LOADED_ROWS
     assert found == [[LOADED_ROWS, LOADED_ROWS, LOADED_ROWS * (LOADED_ROWS + 1) // 2]]
+
+
+def climate(rng: random.Random, back_ms: int) -> dict[str, Any]:
+    names = {"greenhouse": "gh-rolled", "zone": "north", "sensor": f"s{rng.randrange(4)}"}
+    return {
+        "Dimensions": [{"Name": name, "Value": value} for name, value in names.items()],
+        "MeasureName": "readings",
+        "MeasureValueType": "MULTI",
+        "MeasureValues": [{"Name": "temperature", "Value": f"{rng.randrange(50)}", "Type": "DOUBLE"}],
+        "Time": str((now_ms() - rng.randrange(back_ms)) // 1_000 * 1_000),
+        "Version": now_ms(),
+    }
+
+
+@pytest.mark.timeout(300)
+def test_a_rollup_table_is_right_after_kills_and_late_and_replaced_rows(guarded: Product) -> None:
+    write, rng = client(guarded, "timestream-write", "farm-7", "secret-of-farm-7"), random.Random(1)
+    asking = guarded.client("secret-of-farm-7")
+    end_ms = now_ms() // 60_000 * 60_000
+    of, until = "greenhouse = 'gh-rolled' AND time <", f"from_milliseconds({end_ms})"
+    made = f'SELECT sensor, time, temperature_count, temperature_sum FROM "farm"."climate_1m" WHERE {of} {until}'
+    asked = (
+        "SELECT sensor, bin(time, 1m) AS minute, count(temperature) AS n, sum(temperature) AS total "
+        f'FROM "farm"."climate" WHERE {of} {until} GROUP BY 1, 2'
+    )
+
+    for batch in range(12):
+        back_ms = 3_600_000 if batch % 5 == 0 else 600_000
+        records = {(each["Time"], str(each["Dimensions"])): each for each in (climate(rng, back_ms) for _ in range(60))}
+        write.write_records(DatabaseName="farm", TableName="climate", Records=list(records.values()))
+        if batch == 3:
+            wait_for(lambda: rows(asking, made), "the first bins are made", timeout_s=120)
+        if batch in {3, 7}:
+            guarded.kill("worker")
+            wait_for(guarded.is_answering, "the worker is there again")
+    write.close()
+
+    wanted = sorted(rows(asking, asked))
+    assert len(wanted) > 100
+    wait_for(lambda: sorted(rows(asking, made)) == wanted, "every bin is made", timeout_s=120)
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ from pipeline.stream.progress import HowFar
 from pipeline.stream.rule_book import RuleBook
 from pipeline.stream.rule_files import Reloaded
 from pipeline.stream.usage.counts import UsagePart
+from store.catalog.rollup_table import RollupTable
 from store.endpoint import Endpoint
 from store.endpoint.context import Buckets
 from store.processes.job import Executor
@@ -91,6 +92,7 @@ class Services:
     streams: OpenStreams = field(default_factory=OpenStreams)  # of server-sent events
     live: LiveFeeds = field(default_factory=LiveFeeds)
     buckets: Callable[[str], Buckets] = lambda _: {}  # of an account, for files
+    rollups: Sequence[RollupTable] = ()
     worker: str = ""  # the name of this worker among others; "" if there are none
     receivers: Callable[[], Sequence[Receiver]] = tuple  # of alerts, of the configuration of this moment
     plan: Callable[[], AlertPlan] = plan_for  # of alerts, as above

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from store.endpoint.context import Buckets, Context
 from store.endpoint.errors import EndpointError, InternalServer, ResourceNotFound, Validation
 from store.endpoint.scheduled.claims import ABANDONED_NS, Claims, Lost
-from store.endpoint.scheduled.running import Result, Running
+from store.endpoint.scheduled.derived import Deriving, Result
+from store.endpoint.scheduled.running import Running
 from store.endpoint.scheduled_query import Run, ScheduledQuery, Started
 from store.endpoint.write import WriteRecords
 from store.errors import StoreError, UnknownDatabase, UnknownTable
@@ -123,8 +124,8 @@ class ScheduledRunner:
     async def _run(self, claims: Claims, query: ScheduledQuery, started: Started) -> None:
         """Make a run that has been taken. Raises Lost, StoreError, OSError if its end cannot be kept."""
         account, result, failure, disables, began_s = claims.account, Result(), "", False, time.perf_counter()
-        buckets = self.buckets(account)
-        running = Running(self.write, self.call_for, account, buckets, self.refusals, query, started)
+        deriving = Deriving(self.write, self.call_for, account, self.refusals, started.trigger_ns)
+        running = Running(deriving, self.buckets(account), query, started)
         try:
             async with self._kept(claims, query, started):
                 await running.run(result)

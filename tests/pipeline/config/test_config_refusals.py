@@ -44,6 +44,15 @@ ONE_PROBLEM = {
     "sns_topics: [{arn: 'arn:aws:sns:r:1:t', receiver: a}]": (
         '1: sns_topics[0].receiver: "a" is not one of receivers with a webhook; listed: none'
     ),
+    "tables: [{name: far.abc, topics: b, rollups: [{bin: 90s}]}]": (
+        "1: tables[0].rollups[0].bin: 90s is not a number of whole minutes"
+    ),
+    "tables: [{name: far.abc, topics: b, rollups: [{bin: 60m}, {bin: 1h}]}]": (
+        '1: tables[0].rollups[1].bin: a table "far.abc_1h" is listed before'
+    ),
+    "tables: [{name: far.abc_1h, topics: c}, {name: far.abc, topics: b, rollups: [{bin: 1h}]}]": (
+        '1: tables[1].rollups[0].bin: a table "far.abc_1h" is listed before'
+    ),
     "memory_limit: 2 GiBs": '1: memory_limit: "2 GiBs" is not a size; write a whole number of bytes, or one with KiB',
     "http: {address: nowhere}": '1: http.address: "nowhere" is not an address; write host:port with a port of 0-65535',
     "http: {address: '1.2.3.4:65536'}": '1: http.address: "1.2.3.4:65536" is not an address',

@@ -122,6 +122,8 @@ async def _averages(
                     from_ns=from_ns,
                     to_ns=to_ns,
                     bins=bins,
+                    rollups=[of for of in parts.rollups if of.source == (found.database, found.table)],
+                    now_ns=now_ns,
                 )
                 for (zone, measure), rows in rows_of.items():
                     interruption.check()

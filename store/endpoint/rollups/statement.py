@@ -1,0 +1,101 @@
+"""What a rollup table is made of: the statement that aggregates bins, and the bins that are to be made. Pure."""
+
+# ruff: noqa: S608 - SQL is put together here, from quoted names and numbers
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from store.catalog.rollup_table import AGGREGATES, COUNT, RollupTable, column_name
+from store.catalog.schema import Column
+from store.endpoint.batch_model import Model
+from store.names import MeasureType
+from store.record import Int64s
+
+MOST_BINS = 24  # of one statement
+_NUMERIC = (MeasureType.DOUBLE, MeasureType.BIGINT)
+_SECOND_NS = 1_000_000_000
+
+
+def due_ranges(slots: Int64s | None, made_to_ns: int, first_ns: int, end_ns: int, bin_ns: int) -> list[tuple[int, int]]:
+    """The times [from, to) of bins that are to be made, of those in [first, end), each at most `MOST_BINS` long.
+
+    slots       the bins that have changed, ascending; None: any may have
+    made_to_ns  bins from here on were not made yet
+    """
+    new = np.arange(max(made_to_ns, first_ns) // bin_ns, end_ns // bin_ns)
+    if slots is None:
+        due = np.arange(first_ns // bin_ns, end_ns // bin_ns)
+    else:
+        late = slots[(slots >= first_ns // bin_ns) & (slots < min(made_to_ns, end_ns) // bin_ns)]
+        due = np.union1d(late, new)
+    runs = np.split(due, np.flatnonzero(np.diff(due) != 1) + 1) if len(due) else []
+    return [
+        (int(run[first]) * bin_ns, int(run[min(first + MOST_BINS, len(run)) - 1] + 1) * bin_ns)
+        for run in runs
+        for first in range(0, len(run), MOST_BINS)
+    ]
+
+
+def measures_of(columns: Sequence[Column]) -> list[Column]:
+    """The measures that are rolled up: numbers of multi-measure records."""
+    return [
+        column for column in columns if column.kind == "measure" and column.type in _NUMERIC and ":" not in column.name
+    ]
+
+
+def statement(rollup: RollupTable, columns: Sequence[Column], from_ns: int, to_ns: int) -> tuple[str, Model]:
+    """The statement for bins in [from, to), and the data model of its result. `columns` has at least one measure."""
+    dimensions = [column.name for column in columns if column.kind == "dimension"]
+    measures = measures_of(columns)
+    values = [(measure, aggregate) for measure in measures for aggregate in rollup.aggregates]
+    selected = [f"{_quoted(name)} AS d{place}" for place, name in enumerate(dimensions)]
+    selected += ["measure_name AS n", f"bin(time, {rollup.bin_ns // _SECOND_NS}s) AS t"]
+    grouped = ", ".join(str(place + 1) for place in range(len(selected)))
+    selected += [_value(measure, aggregate, place) for place, (measure, aggregate) in enumerate(values)]
+    some = " + ".join(f"count({_quoted(measure.name)})" for measure in measures)
+    database, table = map(_quoted, rollup.source)
+    text = (
+        f"SELECT {', '.join(selected)} FROM {database}.{table} WHERE time >= from_nanoseconds({from_ns}) "
+        f"AND time < from_nanoseconds({to_ns}) GROUP BY {grouped} HAVING {some} > 0"
+    )
+    return text, _model(dimensions, values)
+
+
+def _value(measure: Column, aggregate: str, place: int) -> str:
+    call = f"{AGGREGATES[aggregate]}({_quoted(measure.name)})"
+    return f"nullif({call}, 0) AS v{place}" if aggregate == COUNT else f"{call} AS v{place}"
+
+
+def _model(dimensions: Sequence[str], values: Sequence[tuple[Column, str]]) -> Model:
+    return {
+        "TimeColumn": "t",
+        "TimeUnit": "NANOSECONDS",
+        "MeasureNameColumn": "n",
+        "DimensionMappings": [
+            {"SourceColumn": f"d{place}", "DestinationColumn": name} for place, name in enumerate(dimensions)
+        ],
+        "MultiMeasureMappings": {
+            "MultiMeasureAttributeMappings": [
+                {
+                    "SourceColumn": f"v{place}",
+                    "TargetMultiMeasureAttributeName": column_name(measure.name, aggregate),
+                    "MeasureValueType": _type(measure, aggregate).value.upper(),
+                }
+                for place, (measure, aggregate) in enumerate(values)
+            ]
+        },
+    }
+
+
+def _type(measure: Column, aggregate: str) -> MeasureType:
+    if aggregate == COUNT:
+        return MeasureType.BIGINT
+    return MeasureType.DOUBLE if aggregate == "avg" else measure.type
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'
