@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 import re
 import subprocess
 from collections.abc import Generator, Iterator
@@ -30,6 +31,9 @@ for lane, count in {"check": 10, "test": 100, "soak": 1_000}.items():
     settings.register_profile(lane, deadline=None, max_examples=count, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("test")
 
+# `up` of most tests needs no console, and would start one more process.
+os.environ.setdefault("STREAMGAUGE_CONSOLE", '{"address": null}')
+
 FOLDER = Path(__file__).parent
 LONGEST = (
     "group/test_kill_tour_on_kafka.py",
@@ -51,7 +55,7 @@ LONGEST = (
 ON_KAFKA = {"kafka", "kafka_bench"}
 """Fixtures that share a Kafka."""
 
-STARTED = ON_KAFKA | {"mosquitto", "s3", "product", "start_up", "checks_program"}
+STARTED = ON_KAFKA | {"chromium", "mosquitto", "s3", "product", "start_up", "checks_program"}
 """Fixtures that start a process."""
 
 

@@ -17,7 +17,7 @@ from pipeline.base.errors import PortTaken
 from pipeline.base.process import describe
 from pipeline.base.quantities import Address
 
-_OPTIONS = {"listener.address": "--mqtt", "http.address": "--http"}  # of `up`
+_OPTIONS = {"listener.address": "--mqtt", "http.address": "--http", "console.address": "--console"}  # of `up`
 _TRIED = 20  # how many ports after one that is taken
 _LISTENING = "0A"  # TCP_LISTEN in /proc/net/tcp: include/net/tcp_states.h
 

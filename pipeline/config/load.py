@@ -26,6 +26,7 @@ OPTIONS: Mapping[str, KeyPath] = {
     "--data-dir": ("data_dir",),
     "--mqtt": ("listener", "address"),
     "--http": ("http", "address"),
+    "--console": ("console", "address"),
     "--log": ("log", "url"),
 }
 """The command's options that are settings, and which."""

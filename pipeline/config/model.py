@@ -22,6 +22,7 @@ from pipeline.config import names
 from pipeline.config.alert_history import TABLE, AlertHistory
 from pipeline.config.brokers import Brokers, broker_warnings, check_brokers
 from pipeline.config.buckets import Bucket
+from pipeline.config.console import Console
 from pipeline.config.log import Log
 from pipeline.config.peers import PeerSettings
 from pipeline.config.prices import Prices
@@ -251,6 +252,7 @@ class Config(Section):
     log: Log = Log()
     magnetic: Magnetic = Magnetic()
     http: Http = Http()
+    console: Console = Console()
     limits: AccountLimits = AccountLimits()
     queries: Queries = Queries()
     buckets: tuple[Bucket, ...] = Field(
@@ -293,6 +295,15 @@ class Config(Section):
         if self.log_settings.is_kafka and self.http.tokens and self.peers.token is None:
             message = "is needed: http has tokens, and workers ask each other for what these guard; the same for all"
             refuse([Problem(("peers", "token"), message)])
+        return self
+
+    @model_validator(mode="after")
+    def _console_is_guarded(self) -> Self:
+        """Without tokens everybody who reaches the console may do everything."""
+        address = self.console.address
+        if address is not None and not address.is_loopback and not self.http.tokens:
+            message = f"{address} can be reached from other machines; give http tokens, or a loopback address"
+            refuse([Problem(("console", "address"), message)])
         return self
 
     @property
@@ -381,4 +392,7 @@ class Config(Section):
         if not self.http.address.is_loopback and self.http.tls is None:
             where = f"http.address: {self.http.address}"
             found.append(f"{where} {reachable} http.tls: tokens travel in the clear")
+        console = self.console.address
+        if console is not None and not console.is_loopback and self.http.tls is None:
+            found.append(f"console.address: {console} {reachable} http.tls: tokens travel in the clear")
         return *found, *unreached_warnings(self.tables), *broker_warnings(self.brokers), *self.log.warnings

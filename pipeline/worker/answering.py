@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
 from pipeline.alerting.receivers.sns_topics import SnsTopics
+from pipeline.api.http.console_place import ConsolePlace
 from pipeline.api.http.credentials import Credentials, Grant, Who
 from pipeline.api.http.fair_queue import Limits
 from pipeline.api.http.services import Services
@@ -124,7 +125,14 @@ def services_of(
         limits=config.http.limits,
         buckets=lambda account: places.get(account, {}),
         rollups=config.rollup_tables,
+        console=console_of(config),
         worker=uuid.uuid4().hex if config.log_settings.is_kafka else "",
         topic_owners=group,
         internal=group.internal,
     )
+
+
+def console_of(config: Config) -> ConsolePlace | None:
+    """Where the console is, if there is one."""
+    console = config.console
+    return None if console.address is None else ConsolePlace(console.address, console.url)

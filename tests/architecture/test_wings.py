@@ -19,7 +19,8 @@ PIPELINE = {
     "api": "base log config stream alerting cluster",
     "gateway": "base log config stream.partitioning api.http.metrics_server",
     "worker": "base log config stream alerting cluster api",
-    "operations": "base log config alerting gateway worker",
+    "console": "base",
+    "operations": "base log config alerting gateway worker console",
 }
 STORE = {
     "objects": "",

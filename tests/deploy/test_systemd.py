@@ -39,6 +39,7 @@ def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def test_there_is_one_for_all_and_a_template_for_each_process() -> None:
     assert [unit.name for unit in UNITS] == [
+        "streamgauge-console.service",
         "streamgauge-gateway@.service",
         "streamgauge-worker@.service",
         "streamgauge.service",

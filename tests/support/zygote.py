@@ -65,7 +65,9 @@ def _counted_by() -> str:
 
 
 def _import_everything() -> None:
+    import pipeline.console.serve
     import pipeline.gateway.run
+    import pipeline.operations.cli.console
     import pipeline.operations.cli.gateway
     import pipeline.operations.cli.up
     import pipeline.operations.cli.worker

@@ -47,6 +47,11 @@ class Credentials:
     def __init__(self, grants: Iterable[Grant]) -> None:
         self._grants = tuple(grants)
 
+    @property
+    def are_needed(self) -> bool:
+        """Whether there are tokens; without them everybody on this machine may do everything."""
+        return bool(self._grants)
+
     def bearer(self, authorization: str | None) -> Who:
         """The account and role of a plain request. Raises Unauthenticated."""
         if not self._grants:

@@ -17,6 +17,7 @@ from typing_extensions import NotRequired, TypedDict  # noqa: UP035 - pydantic w
 from pipeline.alerting.archive.delivery import DeliveryState
 from pipeline.alerting.archive.transition import TRANSITIONS
 from pipeline.alerting.routing.groups import MuteKind
+from pipeline.config.roles import Role
 from pipeline.log.dead_letter import Reason
 from pipeline.stream.normalise.alterations import Alteration
 from rules.reason import Reason as NoValue
@@ -104,6 +105,15 @@ class AveragesOfSeveral(TypedDict):
     """One result a zone and measure, in the order they were named first."""
 
     results: list[Averages]
+
+
+@_shown(account="farm-7", role="write", tokens=True)
+class Me(TypedDict):
+    """The account and the role of a request."""
+
+    account: Annotated[str, Field(description="the only one that is seen")]
+    role: Annotated[str, _one_of(*Role, description="what it may do")]
+    tokens: Annotated[bool, Field(description="whether the server asks for a token")]
 
 
 class TableThereIs(TypedDict):

@@ -14,6 +14,7 @@ from fastapi.security import HTTPBearer
 from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
 from pipeline.alerting.routing.plan import AlertPlan, plan_for
+from pipeline.api.http.console_place import ConsolePlace
 from pipeline.api.http.credentials import Credentials, Who
 from pipeline.api.http.forwarding import TopicOwners
 from pipeline.api.http.live_feeds import LiveFeeds
@@ -93,6 +94,7 @@ class Services:
     live: LiveFeeds = field(default_factory=LiveFeeds)
     buckets: Callable[[str], Buckets] = lambda _: {}  # of an account, for files
     rollups: Sequence[RollupTable] = ()
+    console: ConsolePlace | None = None
     worker: str = ""  # the name of this worker among others; "" if there are none
     receivers: Callable[[], Sequence[Receiver]] = tuple  # of alerts, of the configuration of this moment
     plan: Callable[[], AlertPlan] = plan_for  # of alerts, as above

@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, Entry] = {
     "up": Entry("pipeline.operations.cli.up:up", "Run everything on this machine; Ctrl-C ends it."),
     "gateway": Entry("pipeline.operations.cli.gateway:gateway", "Run one gateway: MQTT in, log out."),
     "worker": Entry("pipeline.operations.cli.worker:worker", "Run one worker: store, rules, webhooks, HTTP."),
+    "console": Entry("pipeline.operations.cli.console:console", "Run the console: pages for browsers."),
     "simulate": Entry("simulators.cli:simulate", "Publish what a fleet of simulated sensors measures."),
     "query": Entry("pipeline.operations.cli.query:query", "Run an SQL query on a server."),
     "delete": Entry("pipeline.operations.cli.delete:delete", "Count rows of a table, and delete them."),

@@ -34,6 +34,7 @@ _SETTINGS = (
     ("--data-dir", "DIR", "Folder of all data. [default: ./data; env: STREAMGAUGE_DATA_DIR]"),
     ("--mqtt", "HOST:PORT", "MQTT listener. [default: 127.0.0.1:1883; env: STREAMGAUGE_LISTENER__ADDRESS]"),
     ("--http", "HOST:PORT", "HTTP API. [default: 127.0.0.1:8080; env: STREAMGAUGE_HTTP__ADDRESS]"),
+    ("--console", "HOST:PORT", "Pages for browsers. [default: 127.0.0.1:8081; env: STREAMGAUGE_CONSOLE__ADDRESS]"),
     ("--log", "URL", "The durable log: local (embedded) or kafka://host:port. [default: local; env: STREAMGAUGE_LOG]"),
 )
 

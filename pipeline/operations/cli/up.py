@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -18,7 +19,7 @@ from pipeline.base.tls.files import load as load_certificates
 from pipeline.config.load import Loaded
 from pipeline.operations.cli.options import begin_logging, settings_options
 from pipeline.operations.supervisor.status import WorkerStatus, ask
-from pipeline.operations.supervisor.supervisor import Plan, reachable, supervise
+from pipeline.operations.supervisor.supervisor import Addresses, Plan, reachable, supervise
 
 REFRESH_S = 2.0
 OUTPUT = "output"  # the logger of other output of children, for example warnings of a library
@@ -36,10 +37,10 @@ def up(loaded: Loaded) -> int:
             load_certificates(files, time.time())
     plan = Plan(
         config.layout,
-        config.listener.address,
-        config.http.address,
-        gateway=lambda mqtt, http: child_command("gateway", loaded, mqtt, http),
-        worker=lambda mqtt, http: child_command("worker", loaded, mqtt, http),
+        Addresses(config.listener.address, config.http.address, config.console.address),
+        gateway=partial(child_command, "gateway", loaded),
+        worker=partial(child_command, "worker", loaded),
+        console=None if config.console.address is None else partial(child_command, "console", loaded),
         gateways=config.listener.gateways,
         is_secure=config.http.tls is not None,
     )
@@ -68,11 +69,13 @@ def write_line(_name: str, _pid: int, line: str) -> None:
     click.echo(line, err=True, color=True)  # keep its colours, if any
 
 
-def child_command(name: str, loaded: Loaded, mqtt: Address, http: Address) -> Sequence[str]:
+def child_command(name: str, loaded: Loaded, at: Addresses) -> Sequence[str]:
     """The command of a child. With -P, a folder `rules` or `store` in the working directory is not imported."""
     file = () if loaded.path is None else ("--config", str(loaded.path.absolute()))
     log = ("--log", loaded.config.log.whole_url) if loaded.origins.get(("log", "url")) == "--log" else ()
-    options = (*file, "--data-dir", str(loaded.config.data_dir), "--mqtt", str(mqtt), "--http", str(http), *log)
+    addresses = ("--mqtt", str(at.mqtt), "--http", str(at.http))
+    console = () if at.console is None else ("--console", str(at.console))
+    options = (*file, "--data-dir", str(loaded.config.data_dir), *addresses, *console, *log)
     return (sys.executable, "-P", "-m", "pipeline.operations.cli", name, *options)
 
 

@@ -22,6 +22,7 @@ def check_ports(config: Config) -> Iterator[Finding]:
         "listener.address": config.listener.address,
         "listener.metrics": config.listener.metrics,
         "http.address": config.http.address,
+        "console.address": config.console.address,
     }
     for setting, address in addresses.items():
         if address is not None:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.alerting.routing.groups import MuteKind
+from pipeline.base.metrics_text import sum_of
 from pipeline.config import Config
 from pipeline.operations.doctor.finding import Finding, fail, ok, warn
-from pipeline.operations.supervisor.status import sum_of
 from pipeline.operations.supervisor.supervisor import reachable
 
 NAME = "server"

@@ -8,12 +8,9 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.base.metrics_text import ALERTS, CONNECTIONS, LAG, MESSAGES, sum_of
 from pipeline.base.quantities import Address
 
-MESSAGES = "streamgauge_gateway_messages_total"
-ALERTS = "streamgauge_rules_alerts_total"
-LAG = "streamgauge_stream_lag_seconds"
-CONNECTIONS = "streamgauge_gateway_connections"
 _TIMEOUT_S = 2.0
 
 
@@ -35,15 +32,6 @@ def status_in(metrics: str) -> WorkerStatus:
         lag_s=sum_of(metrics, LAG),
         connections=sum_of(metrics, CONNECTIONS),
     )
-
-
-def sum_of(metrics: str, name: str, label: str = "") -> float:
-    """The sum of a metric's samples with this label in a page of metrics; 0 if there are none."""
-    total = 0.0
-    for line in metrics.splitlines():
-        if line.startswith((name + "{", name + " ")) and label in line:
-            total += float(line.rpartition(" ")[2])
-    return total
 
 
 def _believing_anyone() -> ssl.SSLContext:

@@ -28,18 +28,32 @@ from store.objects.files import write_atomic
 USAGE = 2  # exit code: wrong usage or configuration, which no restart changes
 GATEWAY_STOP_S = 25.0  # its graceful end waits 10 s for the log, and 10 s for connections
 WORKER_STOP_S = 40.0  # its own drain takes at most 20 s, then it saves everything
+CONSOLE_STOP_S = 5.0  # it keeps nothing
 _POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What to run. The commands are made from the MQTT and the HTTP address, after the ports are known."""
+class Addresses:
+    """Where everything listens; `console` is None if there is none."""
 
-    layout: Layout
     mqtt: Address
     http: Address
-    gateway: Callable[[Address, Address], Sequence[str]]
-    worker: Callable[[Address, Address], Sequence[str]]
+    console: Address | None = None
+
+
+Command = Callable[[Addresses], Sequence[str]]
+"""Makes the command of a child, after the ports are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run, and where it is to listen."""
+
+    layout: Layout
+    addresses: Addresses
+    gateway: Command
+    worker: Command
+    console: Command | None = None
     gateways: int = 1
     is_secure: bool = False  # HTTP is HTTPS
     gateway_stop_s: float = GATEWAY_STOP_S
@@ -64,32 +78,41 @@ def supervise(
     prepare(plan.layout)
     with contextlib.ExitStack() as held:
         held.enter_context(sole(plan.layout.up_lock))
-        mqtt_port, mqtt = reserve(plan.mqtt, "listener.address")
-        held.enter_context(mqtt_port)
-        http_port, http = reserve(plan.http, "http.address")
-        held.enter_context(http_port)
+        wanted = plan.addresses
+        at = Addresses(
+            _reserved(wanted.mqtt, "listener.address", held),
+            _reserved(wanted.http, "http.address", held),
+            None if wanted.console is None else _reserved(wanted.console, "console.address", held),
+        )
         _empty(plan.layout.metrics)
         plan.layout.up_state.unlink(missing_ok=True)  # left by a killed process
         held.callback(plan.layout.up_state.unlink, missing_ok=True)
-        return asyncio.run(_Supervision(plan, mqtt, http, say, warn or say, pass_on).run(watch))
+        return asyncio.run(_Supervision(plan, at, say, warn or say, pass_on).run(watch))
+
+
+def _reserved(address: Address, setting: str, held: contextlib.ExitStack) -> Address:
+    """The address with its port, which is reserved as long as `held` is open."""
+    port, found = reserve(address, setting)
+    held.enter_context(port)
+    return found
 
 
 class _Supervision:
     """One run of `up`, within its event loop."""
 
-    def __init__(self, plan: Plan, mqtt: Address, http: Address, say: Say, warn: Say, pass_on: PassOn | None) -> None:
+    def __init__(self, plan: Plan, at: Addresses, say: Say, warn: Say, pass_on: PassOn | None) -> None:
         self._plan = plan
-        self._mqtt = mqtt
-        self._http = http
+        self._at = at
         self._say = say
         self._warn = warn
         self._pass_on: PassOn = pass_on or (lambda _name, _pid, line: say(line))
         self._is_ready = False
         self._signals = 0
         self._stop = asyncio.Event()
-        self._gateways = [self._child(*named) for named in _gateways(plan, plan.gateway(mqtt, http))]
-        self._worker = self._child("worker", plan.worker(mqtt, http))
-        self._children = [*self._gateways, self._worker]
+        self._gateways = [self._child(*named) for named in _gateways(plan, plan.gateway(at))]
+        self._worker = self._child("worker", plan.worker(at))
+        self._consoles = [] if plan.console is None else [self._child("console", plan.console(at))]
+        self._children = [*self._gateways, self._worker, *self._consoles]
 
     def _child(self, name: str, command: Sequence[str]) -> Child:
         return Child(
@@ -116,8 +139,10 @@ class _Supervision:
         background.cancel()
         for child in self._children:
             child.let_end()
+        consoles = asyncio.gather(*(console.stop(CONSOLE_STOP_S) for console in self._consoles))
         await asyncio.gather(*(gateway.stop(self._plan.gateway_stop_s) for gateway in self._gateways))
         await self._worker.stop(self._plan.worker_stop_s)
+        await consoles
         await asyncio.gather(*runs)
         with contextlib.suppress(asyncio.CancelledError):
             await background
@@ -141,21 +166,24 @@ class _Supervision:
         return code == USAGE or (code > 0 and not self._is_ready)
 
     async def _announce_and_watch(self, watch: Watch | None) -> None:
-        for address in (self._mqtt, self._http):
-            while not await _accepts(address):  # noqa: ASYNC110  # the event is in another process
+        at = self._at
+        for address in (at.mqtt, at.http, at.console):
+            while address is not None and not await _accepts(address):  # noqa: ASYNC110  # the event is in another process
                 await asyncio.sleep(_POLL_S)
         self._is_ready = True
         scheme = "https" if self._plan.is_secure else "http"
-        self._say(f"ready: MQTT listening on {self._mqtt}, HTTP API on {scheme}://{self._http}")
+        console = "" if at.console is None else f", console on {scheme}://{at.console}"
+        self._say(f"ready: MQTT listening on {at.mqtt}, HTTP API on {scheme}://{at.http}{console}")
         self._write_state()
         if watch is not None:
-            await watch(self._http)
+            await watch(at.http)
 
     def _write_state(self) -> None:
         state = {
             "pid": os.getpid(),
-            "mqtt": str(self._mqtt),
-            "http": str(self._http),
+            "mqtt": str(self._at.mqtt),
+            "http": str(self._at.http),
+            "console": None if self._at.console is None else str(self._at.console),
             "ready": self._is_ready,
             "children": {child.name: child.pid for child in self._children},
         }

@@ -144,7 +144,7 @@ from pipeline.operations.cli import up
 from pipeline.operations.cli.options import begin_logging
 from pipeline.base.quantities import parse_address
 from pipeline.base.layout import Layout
-from pipeline.operations.supervisor.supervisor import Plan
+from pipeline.operations.supervisor.supervisor import Addresses, Plan
 child = '''
 import sys, logging
 from pipeline.operations.cli.options import begin_logging
@@ -155,9 +155,9 @@ print("   ", file=sys.stderr)
 raise RuntimeError("it fails")
 '''
 command = lambda name: (sys.executable, "-c", child, name)
-plan = Plan(Layout(Path(sys.argv[1])), parse_address("127.0.0.1:0"), parse_address("127.0.0.1:0"),
-            gateway=lambda mqtt, http: (sys.executable, "-c", "import time; time.sleep(60)"),
-            worker=lambda mqtt, http: command("worker"))
+plan = Plan(Layout(Path(sys.argv[1])), Addresses(parse_address("127.0.0.1:0"), parse_address("127.0.0.1:0")),
+            gateway=lambda _: (sys.executable, "-c", "import time; time.sleep(60)"),
+            worker=lambda _: command("worker"))
 sys.exit(up.run(plan))
 """
 

@@ -14,6 +14,7 @@ from pipeline.config.show import show_config
 from pipeline.log.settings import LogSettings, Retention, Sasl, Tls
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
 from pipeline.operations.cli.up import child_command
+from pipeline.operations.supervisor.supervisor import Addresses
 
 Loads = Callable[..., Config]
 
@@ -77,7 +78,7 @@ def test_the_password_shows_nowhere(tmp_path: Path) -> None:
 def test_the_log_option_of_up_reaches_its_children() -> None:
     loaded = load(None, {}, {"--log": "kafka://we:p%40ss@h:1"})
 
-    command = child_command("gateway", loaded, Address("127.0.0.1", 1), Address("127.0.0.1", 2))
+    command = child_command("gateway", loaded, Addresses(Address("127.0.0.1", 1), Address("127.0.0.1", 2)))
 
     assert command[-2:] == ("--log", "kafka://we:p%40ss@h:1")
-    assert "--log" not in child_command("worker", load(None, {}, {}), Address("h", 1), Address("h", 2))
+    assert "--log" not in child_command("worker", load(None, {}, {}), Addresses(Address("h", 1), Address("h", 2)))

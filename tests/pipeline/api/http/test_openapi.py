@@ -122,6 +122,7 @@ def calls(letter_id: str) -> list[Call]:
         "/v1/queries": 200,
         "/v1/devices": 200,
         "/v1/devices?limit=0": 400,
+        "/v1/me": 200,
         "/v1/measures": 200,
         "/v1/measures?table=farm.none": 404,
         "/v1/dead-letters": 200,

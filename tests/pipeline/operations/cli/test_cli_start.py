@@ -19,6 +19,7 @@ from pipeline.operations.cli import group
 from pipeline.operations.cli.commands import COMMANDS
 from pipeline.operations.cli.up import child_command, status
 from pipeline.operations.supervisor.status import WorkerStatus
+from pipeline.operations.supervisor.supervisor import Addresses
 from rules.errors import RuleFileError
 from store.errors import StoreError
 from tests.support.commands import COMMAND
@@ -178,12 +179,14 @@ def test_children_get_the_resolved_addresses_and_never_the_folder_they_stand_in(
     (tmp_path / "a.yaml").write_text("data_dir: here\nlistener: {address: '127.0.0.1:0'}")
     loaded = load(tmp_path / "a.yaml", {}, {})
 
-    command = child_command("gateway", loaded, Address("127.0.0.1", 5), Address("127.0.0.1", 6))
+    command = child_command(
+        "gateway", loaded, Addresses(Address("127.0.0.1", 5), Address("127.0.0.1", 6), Address("127.0.0.1", 7))
+    )
 
     assert command[:5] == (sys.executable, "-P", "-m", "pipeline.operations.cli", "gateway")
     assert command[5:] == (
         *("--config", str(tmp_path / "a.yaml"), "--data-dir", str(tmp_path / "here")),
-        *("--mqtt", "127.0.0.1:5", "--http", "127.0.0.1:6"),
+        *("--mqtt", "127.0.0.1:5", "--http", "127.0.0.1:6", "--console", "127.0.0.1:7"),
     )
 
 

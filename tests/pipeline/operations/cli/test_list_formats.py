@@ -35,7 +35,7 @@ LISTS = {
     "query",
 }
 OTHERS = {
-    *("up", "gateway", "worker", "simulate", "alerts retry", "alerts deliveries retry", "measures retype"),
+    *("up", "gateway", "worker", "console", "simulate", "alerts retry", "alerts deliveries retry", "measures retype"),
     *("receivers test", "alerts deliveries show", "alerts ack", "alerts unack", "alerts silence", "alerts unsilence"),
     *("rules test", "rules backtest", "rules schema", "reload", "devices forget"),
     *("measures unit", "dead-letters show", "dead-letters replay", "config show", "config schema", "config init"),

@@ -23,7 +23,7 @@ from pathlib import Path
 from pipeline.operations.cli import up
 from pipeline.base.quantities import parse_address
 from pipeline.base.layout import Layout
-from pipeline.operations.supervisor.supervisor import Plan
+from pipeline.operations.supervisor.supervisor import Addresses, Plan
 assert sys.stderr.isatty()
 up.REFRESH_S = 0.1
 gateway = '''
@@ -50,8 +50,8 @@ Server(('127.0.0.1', {port}), Handler).serve_forever()
 layout = Layout(Path(sys.argv[1]))
 def command(code, address):
     return (sys.executable, "-c", code.format(port=address.port), str(layout.metrics))
-plan = Plan(layout, parse_address("127.0.0.1:0"), parse_address("127.0.0.1:0"),
-            gateway=lambda mqtt, http: command(gateway, mqtt), worker=lambda mqtt, http: command(worker, http))
+plan = Plan(layout, Addresses(parse_address("127.0.0.1:0"), parse_address("127.0.0.1:0")),
+            gateway=lambda at: command(gateway, at.mqtt), worker=lambda at: command(worker, at.http))
 sys.exit(up.StatusLine(layout.metrics).run(plan))
 """
 

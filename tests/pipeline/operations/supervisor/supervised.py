@@ -36,15 +36,15 @@ import sys
 from pathlib import Path
 from pipeline.base.quantities import parse_address
 from pipeline.base.layout import Layout
-from pipeline.operations.supervisor.supervisor import Plan, supervise
+from pipeline.operations.supervisor.supervisor import Addresses, Plan, supervise
 from pipeline.base.errors import PipelineError
 data_dir, mqtt, http, gateway, worker, journal, gateway_stop_s, gateways = sys.argv[1:]
 def command(name, code, address):
     return (sys.executable, "-c", code, name, address.host, str(address.port), journal)
 plan = Plan(
-    Layout(Path(data_dir)), parse_address(mqtt), parse_address(http),
-    gateway=lambda mqtt, http: command("gateway", gateway, mqtt),
-    worker=lambda mqtt, http: command("worker", worker, http),
+    Layout(Path(data_dir)), Addresses(parse_address(mqtt), parse_address(http)),
+    gateway=lambda at: command("gateway", gateway, at.mqtt),
+    worker=lambda at: command("worker", worker, at.http),
     gateway_stop_s=float(gateway_stop_s),
     gateways=int(gateways),
 )

@@ -1,0 +1,122 @@
+"""Templates to HTML: what every page can use, and how values are written."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import jinja2
+from markupsafe import Markup
+
+FOLDER = Path(__file__).parent
+STATIC = FOLDER / "static"
+NOTHING = "—"
+SYMBOLS = {"celsius": "°C", "fahrenheit": "°F", "kelvin": "K", "percent": "%", "hectopascal": "hPa", "volt": "V"}
+MENU = (
+    ("/", "Overview"),
+    ("/alerts", "Alerts"),
+)
+
+
+class Pages:
+    """The templates."""
+
+    def __init__(self) -> None:
+        self._jinja = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(FOLDER / "templates"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self.static = f"/static/{digest_of(STATIC)}"
+        self._jinja.globals |= {
+            "static": self.static,
+            "menu": MENU,
+            "version": importlib.metadata.version("streamgauge"),
+            "url": url,
+        }
+        self._jinja.filters |= {
+            "number": number,
+            "count": count,
+            "unit": unit,
+            "time": time_element,
+            "sparkline": sparkline,
+            "pairs": pairs,
+        }
+
+    def render(self, name: str, **values: Any) -> str:
+        """The HTML of a template."""
+        return self._jinja.get_template(name).render(values)
+
+
+def digest_of(folder: Path) -> str:
+    """A name for the content of a folder, so that browsers may keep its files for ever."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def url(path: str, **parameters: object) -> str:
+    """`path` with the parameters that are not None."""
+    given = [(name.rstrip("_"), str(value)) for name, value in parameters.items() if value is not None]
+    return quote(path, safe="/") + ("?" + urlencode(given) if given else "")
+
+
+def number(value: float | None) -> str:
+    """A measured value: four significant digits, and whole numbers as they are."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    digits = max(0, min(6, 3 - math.floor(math.log10(abs(value)))))
+    return f"{value:,.{digits}f}"
+
+
+def count(value: float | None) -> str:
+    """A whole number with separators."""
+    return NOTHING if value is None else f"{value:,.0f}"
+
+
+def unit(name: str | None) -> str:
+    """How a unit is written; one without a symbol by its name."""
+    return SYMBOLS.get(name, name) if name else ""
+
+
+def time_element(value: str | None) -> Markup | str:
+    """A time of the API: UTC in the text, which times.js writes in the browser's time zone."""
+    if value is None:
+        return NOTHING
+    shown = datetime.fromisoformat(value).astimezone(UTC)
+    return Markup('<time datetime="{}">{} UTC</time>').format(value, shown.strftime("%Y-%m-%d %H:%M:%S"))
+
+
+def pairs(values: dict[str, object]) -> str:
+    """`name=value` of each, with spaces between."""
+    return " ".join(f"{name}={value}" for name, value in values.items())
+
+
+def sparkline(values: Sequence[float | None], width: int = 120, height: int = 28) -> Markup:
+    """A small line of the values, without axes; screen readers leave it out, as its last value stands beside it."""
+    known = [value for value in values if value is not None]
+    if len(known) < 2:
+        return Markup(f'<svg class="sparkline" viewBox="0 0 {width} {height}" aria-hidden="true"></svg>')  # noqa: S704  # numbers
+    low, high = min(known), max(known)
+    scale = (height - 4) / ((high - low) or 1)
+    step = width / (len(values) - 1)
+    points = " ".join(
+        f"{place * step:.1f},{height - 2 - (value - low) * scale:.1f}"
+        for place, value in enumerate(values)
+        if value is not None
+    )
+    line = f'<polyline points="{points}"/>'
+    return Markup(f'<svg class="sparkline" viewBox="0 0 {width} {height}" aria-hidden="true">{line}</svg>')  # noqa: S704  # numbers

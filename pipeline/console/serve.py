@@ -1,0 +1,63 @@
+"""The console's process: uvicorn over its application, until SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import socket
+
+import uvicorn
+
+from pipeline.console.api import connect, trusted_by
+from pipeline.console.app import create_app
+from pipeline.console.settings import ConsoleSettings
+
+STOP_S = 2
+
+
+def run(settings: ConsoleSettings) -> None:
+    """Serve until it is ended. Raises OSError if the address is taken. Blocks."""
+    trust = trusted_by(settings)
+    app = create_app(
+        connect(settings, trust),
+        cookie=f"streamgauge_{settings.address.port}",
+        is_secure=settings.certificate is not None,
+    )
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_S,  # live pages never end by themselves
+        ssl_certfile=settings.certificate,
+        ssl_keyfile=settings.key,
+    )
+
+    def load_certificates_again(*_: object) -> None:
+        """At SIGHUP: certificates are renewed while the console runs."""
+        if settings.certificate is not None and config.ssl is not None:
+            config.ssl.load_cert_chain(settings.certificate, settings.key)
+        if settings.trusted is not None and trust is not None:
+            trust.load_verify_locations(settings.trusted)
+
+    signal.signal(signal.SIGHUP, load_certificates_again)
+    with listen(settings.address.host, settings.address.port) as listener:
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. SO_REUSEPORT, because `up` keeps the port reserved while this process restarts."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((host, port))
+        listener.listen(256)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,177 @@
+"""The console in Debian's Chromium over the whole product: one product, one browser, one visit after the other."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from paho.mqtt.publish import single
+from playwright.sync_api import Browser, expect
+
+from pipeline.base.layout import Layout
+from tests.support.chromium import PHONE, Visit, chromium
+from tests.support.product import Product
+from tests.support.waiting import wait_for
+
+pytestmark = pytest.mark.processes
+
+CONFIG = """
+listener: {address: "127.0.0.1:0"}
+http:
+  address: "127.0.0.1:0"
+  tokens: [{token: grower, account: default}, {token: looker, account: default, role: read}]
+console: {address: "127.0.0.1:0"}
+tables:
+  - name: agriculture.readings
+    topics: "greenhouse/{greenhouse}/{zone}/{sensor}"
+    zone: "{greenhouse}/{zone}"
+    measure_name: climate
+    measures: {temperature: {unit: celsius}}
+rules: ["rules.yaml"]
+"""
+RULES = """
+groups:
+  - name: climate
+    table: agriculture.readings
+    rules:
+      - alert: TooHot
+        measure: temperature
+        range: {max: 32}
+        labels: {severity: warning}
+        annotations: {summary: "{zone_name}: {value} °C"}
+"""
+PATIENCE_MS = 30_000  # on a busy machine; what is live is there within two seconds on an idle one
+
+
+ACKNOWLEDGE = "form[action$='/ack']"
+SILENCE = "form[action$='/silence']"
+
+
+class Greenhouse:
+    """The product with a console, and a device of it."""
+
+    def __init__(self, product: Product, browser: Browser) -> None:
+        state = json.loads(Layout(product.data_dir).up_state.read_bytes())
+        self.product = product
+        self.browser = browser
+        self.console = f"http://{state['console']}"
+        self.api = httpx.Client(base_url=f"http://{state['http']}", headers={"authorization": "Bearer grower"})
+
+    def publish(self, zone: str, **values: float) -> None:
+        """A message of a sensor of the zone, acknowledged."""
+        host, _, port = self.product.mqtt.rpartition(":")
+        single(f"greenhouse/gh-1/{zone}/s-1", json.dumps(values), qos=1, hostname=host, port=int(port))
+
+    def alert(self) -> str:
+        """The id of an alert that fires."""
+        self.publish("hot", temperature=41.5)
+        return str(wait_for(lambda: self.api.get("/v1/alerts?status=firing").json()["alerts"], "an alert")[0]["id"])
+
+    @contextmanager
+    def visit(self, token: str = "grower", **options: Any) -> Iterator[Visit]:
+        """Somebody signed in, at whose pages nothing is wrong that a browser or axe-core would say."""
+        visit = Visit(self.browser, self.console, **options)
+        page = visit.go("/")
+        page.get_by_label("Token").fill(token)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("heading", name="Zones")).to_be_visible()
+        yield visit
+        assert visit.barriers() == []
+        assert visit.complaints == []
+        assert not visit.is_wider_than_the_screen()
+        visit.close()
+
+
+@pytest.fixture
+def greenhouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Greenhouse]:
+    (tmp_path / "rules.yaml").write_text(RULES)
+    monkeypatch.delenv("STREAMGAUGE_CONSOLE")
+    with chromium() as browser, Product(tmp_path, CONFIG) as product:
+        yield Greenhouse(product, browser)
+
+
+def signs_in(at: Greenhouse) -> None:
+    """With a token, at the address of the API, which leads to the console; a wrong one is refused in words."""
+    visit = Visit(at.browser, str(at.api.base_url).rstrip("/"))
+    page = visit.go("/")
+    page.get_by_label("Token").fill("wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("http.tokens")
+    assert visit.barriers() == []
+    page.get_by_label("Token").fill("grower")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Overview")).to_have_attribute("aria-current", "page")
+    assert page.url == at.console + "/"
+    visit.close()
+
+
+def sees_the_overview_move(at: Greenhouse) -> None:
+    """A new zone appears and its value changes without anybody touching the page, within seconds."""
+    with at.visit() as visit:
+        at.publish("north", temperature=20)
+        zone = visit.page.get_by_role("link", name="gh-1/north")
+        expect(zone).to_contain_text("20 °C", timeout=PATIENCE_MS)
+        at.publish("north", temperature=30)
+        either = re.compile("25 °C|30 °C")  # the average of both, unless a new bin has begun in between
+        expect(zone).to_contain_text(either, timeout=PATIENCE_MS)
+
+
+def uses_a_phone_in_the_dark(at: Greenhouse) -> None:
+    with at.visit(size=PHONE, color_scheme="dark") as visit:
+        expect(visit.page.get_by_role("link", name="gh-1/north")).to_be_visible()
+        background = "getComputedStyle(document.body).backgroundColor"
+        assert visit.page.evaluate(background) == "rgb(20, 24, 27)"
+        visit.page.get_by_role("button", name="light and dark").click()
+        assert visit.page.evaluate(background) == "rgb(255, 255, 255)"
+
+
+def acknowledges_and_silences(at: Greenhouse) -> None:
+    alert_id = at.alert()
+    with at.visit() as visit:
+        page = visit.page
+        page.get_by_role("link", name="climate/TooHot").click()
+        form = page.locator(ACKNOWLEDGE)
+        form.get_by_label("Your name").fill("Ada")
+        form.get_by_label("What is done about it").fill("opening the vent")
+        form.get_by_role("button").click()
+        expect(page.locator("#acknowledged")).to_have_text(re.compile(r"Acknowledged by Ada: opening the vent"))
+        assert visit.barriers() == []
+        (found,) = [alert for alert in at.api.get("/v1/alerts").json()["alerts"] if alert["id"] == alert_id]
+        assert found["acknowledged"]["by"] == "Ada"
+        page.get_by_role("button", name="Take back").click()
+        expect(page.locator("#acknowledged")).to_have_count(0)
+        form = page.locator(SILENCE)
+        form.get_by_label("Why").fill("the vent is being repaired")
+        form.get_by_role("button").click()
+        expect(page.locator("#silenced")).to_contain_text("the vent is being repaired")
+        page.get_by_role("button", name="End it now").click()
+        expect(page.locator("#silenced")).to_have_count(0)
+    with at.visit("looker") as visit:
+        visit.go(f"/alerts/{alert_id}")
+        expect(visit.page.get_by_text("cannot acknowledge")).to_be_visible()
+        assert visit.page.locator(ACKNOWLEDGE).count() == 0
+
+
+STEPS: tuple[Callable[[Greenhouse], None], ...] = (
+    signs_in,
+    sees_the_overview_move,
+    uses_a_phone_in_the_dark,
+    acknowledges_and_silences,
+)
+
+
+@pytest.mark.timeout(600)
+def test_a_grower_at_the_console(greenhouse: Greenhouse) -> None:
+    """One story, because a product and a browser are too much for each of its steps."""
+    for step in STEPS:
+        try:
+            step(greenhouse)
+        except BaseException as error:
+            error.add_note(f"while a grower {step.__name__.replace('_', ' ')}")
+            raise

@@ -1,0 +1,87 @@
+"""The overview shows what the API says: zones with averages, alerts, and what to do when there is nothing."""
+
+from __future__ import annotations
+
+import re
+
+from pipeline.console.rendering import number, sparkline
+from tests.support.console_pages import ConsolePages
+
+NS = 1_000_000_000
+NORTH = "greenhouse/eu/gh-1/north/s-1"
+
+
+async def test_an_empty_server_says_what_to_send(console: ConsolePages) -> None:
+    assert "mosquitto_pub -t greenhouse/north/sensor-1" in await console.text("/")
+
+
+async def test_a_zone_shows_its_newest_average_with_unit_and_its_sensors(console: ConsolePages) -> None:
+    now_ns = console.service.clock()
+    values = [(now_ns - 40 * NS, 20.0), (now_ns - 5 * NS, 21.0), (now_ns - 4 * NS, 22.0)]
+    await console.service.publish(NORTH, *({"ts": ts, "temperature": value} for ts, value in values))
+
+    text = await console.text("/")
+
+    assert "gh-1/north 21.50 °C" in text
+    assert "1 sensor" in text
+
+
+async def test_another_measure_and_part_of_a_name_can_be_asked_for(console: ConsolePages) -> None:
+    now_ns = console.service.clock()
+    await console.service.publish(NORTH, {"ts": now_ns - NS, "temperature": 21.0, "co2": 560})
+    await console.service.publish("greenhouse/eu/gh-2/south/s-2", {"ts": now_ns - NS, "temperature": 18.0})
+
+    text = await console.text("/?q=NORTH&measure=co2")
+
+    assert "gh-1/north 560" in text
+    assert "gh-2" not in text
+
+
+async def test_zones_with_alerts_come_first(console: ConsolePages) -> None:
+    now_ns = console.service.clock()
+    for zone in ("a", "b", "c"):
+        await console.service.publish(f"greenhouse/eu/gh-1/{zone}/s-1", {"ts": now_ns - NS, "temperature": 21.0})
+    console.service.alert("1", zone="gh-1/c")
+
+    text = await console.text("/")
+
+    assert re.findall(r"gh-1/[abc](?= \d)", text)[0] == "gh-1/c"
+    assert "1 alert" in text
+    assert "climate/TooHot" in text
+
+
+async def test_what_is_live_is_what_the_page_shows(console: ConsolePages) -> None:
+    """The parts of the feed have a place on the page each."""
+    now_ns = console.service.clock()
+    await console.service.publish(NORTH, {"ts": now_ns - NS, "temperature": 21.0})
+    page = (await console.browser.get("/")).text
+
+    (key,) = re.findall(r'id="z-(\w+)"', page)
+
+    for part in ("numbers", "alerts", "trouble", f"v-{key}", f"s-{key}"):
+        assert f'sse-swap="{part}"' in page
+    assert 'hx-trigger="sse:structure"' in page
+
+
+async def test_names_of_devices_are_never_markup(console: ConsolePages) -> None:
+    topic = "greenhouse/eu/<script>alert(1)</script>".replace("</", "<")
+    await console.service.publish(f"{topic}/north/s-1", {"ts": console.service.clock(), "temperature": 21.0})
+
+    assert "<script>alert" not in (await console.browser.get("/")).text
+
+
+async def test_a_page_that_there_is_not_is_said(console: ConsolePages) -> None:
+    assert "There is no page /nowhere." in await console.text("/nowhere", 404)
+
+
+def test_numbers_have_four_digits_and_whole_ones_their_own() -> None:
+    shown = [number(value) for value in (21.4321, 0.00123456, 1234567.891, 560.0, -0.5, None, float("nan"))]
+
+    assert shown == ["21.43", "0.001235", "1,234,568", "560", "-0.5000", "—", "—"]
+
+
+def test_a_sparkline_spans_its_box_and_leaves_gaps_out() -> None:
+    points = re.findall(r"([\d.]+),([\d.]+)", str(sparkline([1.0, None, 3.0], width=100, height=20)))
+
+    assert points == [("0.0", "18.0"), ("100.0", "2.0")]
+    assert "polyline" not in str(sparkline([1.0, None]))
