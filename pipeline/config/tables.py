@@ -14,7 +14,7 @@ from pipeline.config import names, templates
 from pipeline.config.problems import refuse
 from store.catalog import units
 from store.catalog.catalog import TableSettings
-from store.catalog.rollup_table import RollupTable
+from store.catalog.rollup_table import COUNT, RollupTable
 from store.names import SYSTEM_DATABASE, MeasureType
 from store.values.durations import duration_ns, format_duration
 from store.values.nearest import nearest
@@ -205,7 +205,7 @@ class Table(Section):
                 (database, table),
                 (database, f"{table}_{format_duration(rollup.width)}"),
                 duration_ns(rollup.width),
-                tuple(dict.fromkeys(rollup.aggregates)),
+                tuple(dict.fromkeys((COUNT, *rollup.aggregates))),
                 duration_ns(rollup.retention),
             )
             for rollup in self.rollups

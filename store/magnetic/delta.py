@@ -199,6 +199,7 @@ class DeltaHandle:
         positions: Mapping[str, int],
         *,
         is_new_data: bool,
+        deletes: bool = False,
         token: str,
     ) -> None:
         """Create the next version; this handle stays at the previous one until `refresh`. Raises Raced.
@@ -212,7 +213,7 @@ class DeltaHandle:
                 self._table.schema(),
                 [layout.DATE],
                 commit_properties=CommitProperties(
-                    custom_metadata={TOKEN: token},
+                    custom_metadata={TOKEN: token} | ({delta_log.DELETES: "true"} if deletes else {}),
                     app_transactions=[Transaction(partition, offset) for partition, offset in positions.items()],
                     max_commit_retries=0,
                 ),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from store.objects.location import S3Location
 from store.objects.objects import Objects, open_at
 from store.values.times import parse_rfc3339
 
+DELETES = "streamgauge.deletes"  # a key of Delta's commit info
+_FIRST_DAY = date(1970, 1, 1)
 # Required fields of each action (https://github.com/delta-io/delta/blob/master/PROTOCOL.md#actions)
 _NEEDED: dict[str, set[str]] = {
     "add": {"path", "size"},
@@ -150,6 +153,18 @@ def new_files(commit: str) -> list[DataFile]:
     """The files with rows that were in no version before, in the text of a commit."""
     found = (action.get("add") for action in actions(commit, '"add"'))
     return [_data_file(add) for add in found if add and add["dataChange"]]
+
+
+def deleted_days(commit: str) -> list[int]:
+    """The days (since 1970) of which files lost rows of a DELETE, in the text of a commit."""
+    if not any((action.get("commitInfo") or {}).get(DELETES) for action in actions(commit, DELETES)):
+        return []
+    found = (action.get("remove") for action in actions(commit, '"remove"'))
+    return [
+        (date.fromisoformat(unquote(gone["path"]).split("/")[0].removeprefix(f"{layout.DATE}=")) - _FIRST_DAY).days
+        for gone in found
+        if gone
+    ]
 
 
 def _data_file(add: Mapping[str, Any]) -> DataFile:

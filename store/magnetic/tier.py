@@ -169,13 +169,15 @@ class MagneticTier:
         *,
         is_new_data: bool,
         after: Mapping[str, int] | None = None,
+        deletes: bool = False,
     ) -> Version:
         """Add files to the table and remove files, together with the position, atomically and durably.
 
-        `after`: the positions beyond which the added rows are. Returns the new version with the files of all writers;
-        readers see it after the caller, under the table's lock, has set it as `version`. Raises Fenced if another
-        process has written this one's partition, MagneticConflict if a file to be removed is missing, and
-        MagneticUnavailable, after which the commit may exist or not: refresh, and flush again.
+        `deletes`: rows are gone that a DELETE chose; the commit says so. `after`: the positions beyond which the added
+        rows are. Returns the new version with the files of all writers; readers see it after the caller, under the
+        table's lock, has set it as `version`. Raises Fenced if another process has written this one's partition,
+        MagneticConflict if a file to be removed is missing, and MagneticUnavailable, after which the commit may exist
+        or not: refresh, and flush again.
         """
         assert set(positions) <= {self.own_partition}, "a writer writes its own partition"
         attempt: _Attempt | None = None
@@ -201,7 +203,7 @@ class MagneticTier:
                 }
                 attempt = _Attempt(secrets.token_hex(8), base.number + 1, new)
                 self._attempts.append(attempt)
-                delta.commit(added, removed, new, is_new_data=is_new_data, token=attempt.token)
+                delta.commit(added, removed, new, is_new_data=is_new_data, deletes=deletes, token=attempt.token)
                 self._attempts.remove(attempt)
                 self._sync_own(attempt.number)
                 self._mine = new.get(self.own_partition, self._mine)

@@ -58,7 +58,7 @@ class DeletedFiles:
             files = list(of_date)
             written = [write(core, [file], self._columns, kept=kept) for file in files]
             added = [file for file in written if file is not None]
-            version = core.magnetic.commit(added, files, self._columns.stored(), {}, is_new_data=True)
+            version = core.magnetic.commit(added, files, self._columns.stored(), {}, is_new_data=True, deletes=True)
             with core.lock:
                 core.magnetic.version = version
 

@@ -80,6 +80,7 @@ class ModelDelta:
         positions: Mapping[str, int],
         *,
         is_new_data: bool,
+        deletes: bool = False,
         token: str,
     ) -> None:
         self._write(
@@ -87,7 +88,7 @@ class ModelDelta:
                 *({"txn": {"appId": partition, "version": offset}} for partition, offset in positions.items()),
                 *({"add": {"path": file.path, "size": file.size_bytes, "stats": _stats(file)}} for file in added),
                 *({"remove": {"path": file.path}} for file in removed),
-                {"commitInfo": {TOKEN: token}},
+                {"commitInfo": {TOKEN: token} | ({delta_log.DELETES: "true"} if deletes else {})},
             ]
         )
 

@@ -13,14 +13,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
+import numpy as np
 
 from store.catalog.catalog import TableInfo
 from store.catalog.rollup_table import RollupTable
 from store.catalog.schema import Column
+from store.endpoint.batch_model import Model
 from store.endpoint.context import Context
 from store.endpoint.errors import EndpointError, QueryExecution, Validation
 from store.endpoint.rollups.made import Lost, Made, begin, end, made_of
-from store.endpoint.rollups.statement import due_ranges, measures_of, statement
+from store.endpoint.rollups.statement import due_ranges, measures_of, statement, statement_of_gone
 from store.endpoint.scheduled.derived import Deriving, Result
 from store.endpoint.write import WriteRecords, find_table
 from store.errors import StoreError
@@ -83,12 +85,12 @@ class RollupMaker:
         catalog, account = call.store.catalog, info.table.account
         made = made_of(catalog, account, name, info.created_ns)
         found, columns = await asyncio.to_thread(self._changes, info.table, rollup, made)
-        first_ns = first_whole_bin_ns(call.now_ns, min(info.settings.retention_ns, rollup.retention_ns), rollup.bin_ns)
+        retention_ns = min(info.settings.retention_ns, rollup.retention_ns)
+        first_ns = first_whole_bin_ns(call.now_ns, retention_ns, rollup.bin_ns)
         end_ns = (call.now_ns - SETTLED_NS) // rollup.bin_ns * rollup.bin_ns
-        ranges = []
-        if found.from_ns is not None and measures_of(columns):
-            first_ns = max(first_ns, found.from_ns // rollup.bin_ns * rollup.bin_ns)
-            ranges = due_ranges(found.slots, made.made_to_ns, first_ns, end_ns, rollup.bin_ns)
+        oldest_ns = end_ns if found.from_ns is None else found.from_ns
+        ranges = due_ranges(found.slots, made.made_to_ns, first_ns, oldest_ns, end_ns, rollup.bin_ns)
+        ranges = ranges if measures_of(columns) else []
         if not ranges and found.version - made.version < SAVE_COMMITS:
             return
         made = await asyncio.to_thread(begin, catalog, account, name, info.created_ns, self.owner, call.now_ns)
@@ -96,6 +98,8 @@ class RollupMaker:
         target = await asyncio.to_thread(find_table, call.store, TableId(account, *rollup.target))
         for from_ns, to_ns in ranges:
             await self._range(deriving, target, rollup, columns, from_ns, to_ns)
+            if np.any((found.emptied >= from_ns // rollup.bin_ns) & (found.emptied < to_ns // rollup.bin_ns)):
+                await self._clear(deriving, target, rollup, columns, from_ns, to_ns)
         now_made = msgspec.structs.replace(made, version=found.version, made_to_ns=max(end_ns, made.made_to_ns))
         await asyncio.to_thread(end, catalog, account, name, now_made)
 
@@ -127,6 +131,35 @@ class RollupMaker:
             await self._range(deriving, target, rollup, columns, from_ns, middle_ns)
             await self._range(deriving, target, rollup, columns, middle_ns, to_ns)
             return
+        await self._store(deriving, target, model, parts, result)
+
+    async def _clear(
+        self,
+        deriving: Deriving,
+        target: TableInfo,
+        rollup: RollupTable,
+        columns: Sequence[Column],
+        from_ns: int,
+        to_ns: int,
+    ) -> None:
+        """Set the counts of those rows in [from, to) to 0 whose rows were all deleted."""
+        call, result = self.call_for(deriving.account), Result()
+        made = await asyncio.to_thread(self._columns, target.table)
+        gone = statement_of_gone(rollup, columns, made, from_ns, to_ns)
+        if gone is None:
+            return
+        request = SqlRequest(gone[0], deriving.version, call.executor.limits.result_rows, is_cut=False)
+        parts = await deriving.ask(request, gone[1], result)
+        await self._store(deriving, target, gone[1], parts, result)
+
+    def _columns(self, table: TableId) -> Sequence[Column]:
+        with self.call_for(table.account).store.snapshot(table.account) as snapshot:
+            return snapshot.schema(table.database, table.table).columns
+
+    async def _store(
+        self, deriving: Deriving, target: TableInfo, model: Model, parts: Sequence[bytes], result: Result
+    ) -> None:
         await deriving.store(target, model, parts, result)
         if result.mistakes.count:
-            log.warning("the rollup table %s.%s lacks some bins: %s", *rollup.target, result.mistakes.told)
+            name = f"{target.table.database}.{target.table.table}"
+            log.warning("the rollup table %s lacks some bins: %s", name, result.mistakes.told)

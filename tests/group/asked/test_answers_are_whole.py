@@ -105,6 +105,60 @@ def test_a_silent_worker_fails_the_query_by_name_and_its_partitions_are_taken_ov
             wait_for(lambda worker=worker: count(worker, QUIET) == 2 * len(ZONES), "both have all", timeout_s=60)  # type: ignore[misc]
 
 
+def test_a_scheduled_query_reads_and_writes_rows_of_all_partitions(group: GroupProduct, authority: Authority) -> None:
+    """Created here, run by hand there, by whichever worker takes it: one run, each row once."""
+    writer = timestream("timestream-write", group.workers[0], authority)
+    queries = [timestream("timestream-query", worker, authority) for worker in group.workers]
+    writer.create_database(DatabaseName="summed")
+    for table in ("t", "sums"):
+        writer.create_table(DatabaseName="summed", TableName=table)
+    now_s = int(time.time())
+    records = [
+        {
+            "Dimensions": [{"Name": "host", "Value": f"h{number % 40}"}],
+            "MeasureName": "load",
+            "MeasureValue": f"{number}",
+            "Time": f"{(now_s - number) * 1000}",
+        }
+        for number in range(80)
+    ]
+    writer.write_records(DatabaseName="summed", TableName="t", Records=records)
+    attribute = {"SourceColumn": "total", "MeasureValueType": "DOUBLE"}
+    target = {
+        "DatabaseName": "summed",
+        "TableName": "sums",
+        "TimeColumn": "at",
+        "DimensionMappings": [{"Name": "host", "DimensionValueType": "VARCHAR"}],
+        "MultiMeasureMappings": {"TargetMultiMeasureName": "m", "MultiMeasureAttributeMappings": [attribute]},
+    }
+    arn = queries[0].create_scheduled_query(
+        Name="sums",
+        QueryString="SELECT host, @scheduled_runtime AS at, sum(measure_value::double) AS total "
+        "FROM summed.t WHERE time <= @scheduled_runtime GROUP BY host",
+        ScheduleConfiguration={"ScheduleExpression": "rate(1 day)"},
+        NotificationConfiguration={"SnsConfiguration": {"TopicArn": "arn:aws:sns:us-east-1:1:t"}},
+        TargetConfiguration={"TimestreamConfiguration": target},
+        ScheduledQueryExecutionRoleArn="arn:aws:iam::1:role/r",
+        ErrorReportConfiguration={"S3Configuration": {"BucketName": "reports"}},
+    )["Arn"]
+    queries[1].execute_scheduled_query(ScheduledQueryArn=arn, InvocationTime=now_s)
+
+    def last(query: Any) -> Any:
+        return query.describe_scheduled_query(ScheduledQueryArn=arn)["ScheduledQuery"].get("LastRunSummary")
+
+    runs = [wait_for(lambda query=query: last(query), "the run has ended") for query in queries]  # type: ignore[misc]
+    found = [
+        query.query(QueryString="SELECT count(*), count(DISTINCT host), sum(total) FROM summed.sums")["Rows"][0]["Data"]
+        for query in queries
+    ]
+    for client in (writer, *queries):
+        client.close()
+    assert runs[0] == runs[1]
+    assert (runs[0]["RunStatus"], runs[0]["ExecutionStats"]["RecordsIngested"]) == ("MANUAL_TRIGGER_SUCCESS", 40)
+    for values in found:
+        assert [value["ScalarValue"] for value in values] == ["40", "40", f"{sum(range(80))}.0"]
+
+
 def test_timestream_clients_write_and_query_through_any_worker(group: GroupProduct, authority: Authority) -> None:
     """CreateTable here, WriteRecords there, for series of all partitions; version rules are those of their owner."""
     writers = [timestream("timestream-write", worker, authority) for worker in group.workers]

@@ -22,7 +22,7 @@ from store.reading.bins import Bins
 from store.reading.rollup_tables import fits
 from store.record import Applied, MeasureType, TableId
 from store.testing import LocalExecutor
-from tests.support.lone_store import LoneStore, open_store
+from tests.support.lone_store import PARTITION, LoneStore, open_store
 
 MINUTE_NS, HOUR_NS = 60_000_000_000, 3_600_000_000_000
 BIN_NS = 10 * MINUTE_NS
@@ -73,6 +73,18 @@ class Life:
             records.append(WriteRecord(dimensions, "m", time_ns, version, kept, dict(dimensions)["zone"]))
         self.store.whole.catalog.ensure(TABLE)
         asyncio.run(self.writer.write(TABLE, records))
+
+    def delete(self, chosen: str) -> None:
+        """Delete rows, as a client does."""
+        offset = len(self.writer.payloads)
+        self.writer.payloads.append(b"")
+        self.store.log_end[PARTITION] = offset + 1
+        outcome = self.store.delete(
+            TABLE, offset, f"DELETE FROM farm.readings WHERE {chosen}", self.clock.now_ns, is_purge=False
+        )
+        self.store.advance(PARTITION, offset)
+        while not outcome.done():
+            self.store.maintain()
 
     def make(self) -> None:
         asyncio.run(self.endpoint.rollup_maker().make_due())
@@ -152,6 +164,26 @@ def test_bins_are_those_of_all_rows(life: Life) -> None:
 
     assert life.differences("temperature") == []
     assert life.differences("count of") == []
+
+
+def test_what_was_deleted_counts_no_more(tmp_path: Path) -> None:
+    life = Life(tmp_path / "store", random.Random(6))
+    life.write(200)
+    life.store.flush()
+    life.clock.now_ns += BIN_NS + SETTLED_NS
+    life.make()
+    before = life.rows("SELECT count(*) FROM farm.readings_10m WHERE temperature_count > 0")
+
+    for chosen in ("sensor = 'a'", "sensor = 'b' AND minute(time) < 20"):
+        life.delete(chosen)
+        life.make()
+        assert life.differences("temperature") == []
+    after = life.rows("SELECT count(*) FROM farm.readings_10m WHERE temperature_count > 0")
+    zeros = life.rows("SELECT count(*) FROM farm.readings_10m WHERE temperature_count = 0 AND temperature_avg IS NULL")
+    life.close()
+
+    assert int(after[0][0]) + int(zeros[0][0]) == int(before[0][0])
+    assert zeros != [["0"]]
 
 
 def test_what_did_not_change_is_not_made_again(tmp_path: Path) -> None:
@@ -238,12 +270,12 @@ def test_due_are_bins_that_are_over_and_those_that_have_changed(
 ) -> None:
     given = None if slots is None else np.array(slots, np.int64)
 
-    found = due_ranges(given, made_to * BIN_NS, 2 * BIN_NS, 8 * BIN_NS, BIN_NS)
+    found = due_ranges(given, made_to * BIN_NS, 2 * BIN_NS, BIN_NS, 8 * BIN_NS, BIN_NS)
 
     assert [(first // BIN_NS, end // BIN_NS) for first, end in found] == due
 
 
 def test_a_statement_is_for_so_many_bins() -> None:
-    found = due_ranges(None, 0, 0, 60 * BIN_NS, BIN_NS)
+    found = due_ranges(None, 0, 0, 0, 60 * BIN_NS, BIN_NS)
 
     assert [(end - first) // BIN_NS for first, end in found] == [MOST_BINS, MOST_BINS, 60 - 2 * MOST_BINS]
