@@ -7,6 +7,7 @@ does). Settings of a later version are refused by name.
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -190,6 +191,19 @@ class HttpLimits(Section):
     streams_per_account: int = Field(default=50, ge=1, description="of these, of one account")
 
 
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
+
+
+def _check_origin(text: str) -> str:
+    """`text`, if it is an origin as browsers send it (RFC 6454), or `*`. Raises ValueError."""
+    if text != "*" and not _ORIGIN.fullmatch(text):
+        raise ValueError(f'"{text}" is not an origin; write scheme, host and port alone, as in https://pages.example')
+    return text
+
+
+Origin = Annotated[str, AfterValidator(_check_origin)]
+
+
 class Http(Section):
     """The HTTP API."""
 
@@ -197,6 +211,7 @@ class Http(Section):
     tokens: tuple[Token, ...] = Field(default=(), description="none: loopback only")
     tls: Tls | None = Field(default=None, description="none: tokens travel in the clear")
     limits: HttpLimits = HttpLimits()
+    cors_origins: tuple[Origin, ...] = Field(default=(), description="of web pages elsewhere that may ask; * for all")
     metrics: HostPort | None = Field(
         default=None, description="where the worker answers /metrics without a token; none: only here, with one"
     )

@@ -123,6 +123,7 @@ def services_of(
         usage=group.usage.all,
         prices=config.prices,
         limits=config.http.limits,
+        origins=config.http.cors_origins,
         buckets=lambda account: places.get(account, {}),
         rollups=config.rollup_tables,
         console=console_of(config),

@@ -89,30 +89,29 @@ def zone_averages(
     bins: Bins | None = None,
     rollups: Sequence[RollupTable] = (),
     now_ns: int = 0,
+    are_sensors: bool = False,
 ) -> ZoneAverages:
     """The averages of these measures of these zones, of values in [from, to).
 
-    `zones` contains the ids of each zone's series in `index`. Of bins that the table does not have wholly any more, at
-    `now_ns`, the values are those of the longest of its `rollups` that fits. Raises UnknownMeasure, MeasureNotNumeric,
-    and everything that `Snapshot.source` and `Snapshot.execute` raise. May block: it scans the rows of the zones.
+    `zones` contains the ids of each zone's series in `index`; if they `are_sensors`, of each sensor's, of which a zone
+    has several. Of bins that the table does not have wholly any more, at `now_ns`, the values are those of the longest
+    of its `rollups` that fits. Raises UnknownMeasure, MeasureNotNumeric, and everything that `Snapshot.source` and
+    `Snapshot.execute` raise. May block: it scans the rows of the zones.
     """
     table = index.table
-    schema = snapshot.schema(table.database, table.table)
-    if not {column.name for column in schema.columns}.issuperset(measures) and snapshot.renew():
-        schema = snapshot.schema(table.database, table.table)
-    columns = [_numeric(schema, measure) for measure in measures]
+    columns = columns_of(snapshot, table, measures)
     result = ZoneAverages(list(zones), bins)
     of_slots, of_rows, grain_ns = [_NO_VALUES] * len(columns), [_NO_VALUES] * len(columns), None
     rolled = _longest(rollups, bins, from_ns, to_ns)
     earlier: Iterable[_Values] = [_NO_VALUES] * len(columns)
     if rolled is not None and bins is not None:
-        first_ns = min(to_ns, first_whole_bin_ns(now_ns, schema.settings.retention_ns, rolled.bin_ns))
+        first_ns = min(to_ns, first_whole_bin_ns(now_ns, _retention_ns(snapshot, table), rolled.bin_ns))
         target = TableId(table.account, *rolled.target)
         earlier = sums_of(snapshot, target, list(zones), measures, bins, from_ns, first_ns)
         from_ns = max(from_ns, first_ns)
     if any(map(len, zones.values())) and columns and from_ns < to_ns:
         from_ns, to_ns = max(from_ns, NEVER_NS), min(to_ns, END_OF_TIME_NS)
-        grain_ns = _grain(bins, from_ns, to_ns)
+        grain_ns = None if are_sensors else _grain(bins, from_ns, to_ns)
         division, rows = snapshot.rows_of_zones(
             table,
             index,
@@ -121,6 +120,7 @@ def zone_averages(
             time_from_ns=from_ns,
             time_to_ns=to_ns,
             grain_ns=grain_ns,
+            are_sensors=are_sensors,
         )
         of_slots = [division.sums(column.physical) for column in columns]
         if rows:
@@ -142,6 +142,18 @@ def _together(values: _Values, others: _Values) -> _Values:
         return values
     places, starts = (np.concatenate(parts) for parts in zip(values[:2], others[:2], strict=True))
     return places, starts, joined([values[2], others[2]])
+
+
+def columns_of(snapshot: Snapshot, table: TableId, measures: Sequence[str]) -> list[Column]:
+    """The columns of these measures. Raises UnknownMeasure, MeasureNotNumeric, UnknownTable, UnknownDatabase."""
+    schema = snapshot.schema(table.database, table.table)
+    if not {column.name for column in schema.columns}.issuperset(measures) and snapshot.renew():
+        schema = snapshot.schema(table.database, table.table)
+    return [_numeric(schema, measure) for measure in measures]
+
+
+def _retention_ns(snapshot: Snapshot, table: TableId) -> int:
+    return snapshot.schema(table.database, table.table).settings.retention_ns
 
 
 _Values: TypeAlias = tuple[Int64s, Int64s, Sums]  # place of the zone, slot or start of the bin, sums

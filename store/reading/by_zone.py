@@ -125,11 +125,13 @@ def by_number(memory: MemoryView, ids: Int32s, numbers: npt.NDArray[np.integer])
     return ByNumber(zoning, of_series, found)
 
 
-def zones_of(schema: TableSchema, index: SeriesIndex, series: Sequence[Sequence[int]]) -> Zones:
-    """These zones of a table."""
+def zones_of(
+    schema: TableSchema, index: SeriesIndex, series: Sequence[Sequence[int]], *, are_sensors: bool = False
+) -> Zones:
+    """These zones of a table, or sensors, which all dimensions together determine."""
     dimensions = [column for column in schema.scanned if column.kind == "dimension"]
     template = schema.settings.zone
-    if template is not None:
+    if template is not None and not are_sensors:
         names = names_in(template) or (template,)
         dimensions = [column for column in dimensions if column.name in names]
     return Zones(index, series, dimensions)

@@ -76,13 +76,16 @@ class Snapshot(AccountTables):
         time_from_ns: int,
         time_to_ns: int,
         grain_ns: int | None,
+        are_sensors: bool = False,
     ) -> tuple[Division, str]:
         """The rows of zones, of which `series` has the ids in `index`: rollups, and a subquery as of `source`.
+
+        With `are_sensors` it has those of sensors: sets of dimensions.
 
         The subquery (`by_zone.rows_of_zones`) is for the rows that are not in the rollups; empty if there are certainly
         none. `grain_ns` is the length of slots of the rollups; if it is None, the subquery is for all rows.
         """
-        zones = zones_of(self.schema(table.database, table.table), index, series)
+        zones = zones_of(self.schema(table.database, table.table), index, series, are_sensors=are_sensors)
         selection = selection_of(time_from_ns, time_to_ns, zones.prunable())
         names = [column.physical for column in measures]
         used = {*names, *(column.physical for column in zones.dimensions)}

@@ -6,12 +6,15 @@ import asyncio
 import importlib.metadata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import Response
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 
 from pipeline.api.http import problems
+from pipeline.api.http.etags import ETags
 from pipeline.api.http.forwarding import ToOwner
 from pipeline.api.http.openapi import EVERYWHERE, describe, refusals
 from pipeline.api.http.parameters import CheckParameters
@@ -62,6 +65,13 @@ A method that a path does not have is a 405 with `Allow`, a path that there is n
 HUNG_UP = 499  # nginx' status for it: only counted, as the client is gone
 
 
+OF_BROWSERS: dict[str, Any] = {  # what pages of the allowed origins may send, and see
+    "allow_methods": ["GET", "HEAD", "POST"],
+    "allow_headers": ["authorization", "content-type", "if-none-match", "last-event-id"],
+    "expose_headers": ["etag", "retry-after", "streamgauge-truncated"],
+}
+
+
 async def _nobody(_: Request, __: Exception) -> Response:
     return Response(status_code=HUNG_UP)
 
@@ -98,12 +108,15 @@ def create_app(services: Services) -> FastAPI:
     problems.install(app)
     app.add_middleware(UntilReplayed)
     app.add_middleware(ToOwner)
+    app.add_middleware(ETags)
     app.add_exception_handler(HungUp, _nobody)
     app.add_exception_handler(internal.Refused, internal.refused)  # type: ignore[arg-type]  # starlette: Exception
     app.add_exception_handler(NotOwned, internal.not_owned)  # type: ignore[arg-type]  # as above
     if services.internal is not None:
         app.include_router(internal.router)
     app.add_middleware(RequestNormaliser)
+    if services.origins:
+        app.add_middleware(CORSMiddleware, allow_origins=services.origins, **OF_BROWSERS)
     app.add_middleware(RequestMetrics)
     check = CheckParameters()
     for module in (  # those that are asked most come first: each is tried in this order

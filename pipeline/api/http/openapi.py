@@ -102,14 +102,24 @@ def describe(app: FastAPI) -> None:
         schemas |= _types()
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
-        for operations in document["paths"].values():
-            for operation in operations.values():
+        for path, operations in document["paths"].items():
+            for method, operation in operations.items():
                 operation["responses"].pop("422", None)
+                if method == "get" and path.startswith("/v1") and _has_tag(operation):
+                    operation["responses"]["304"] = _NOT_CHANGED
                 for response in operation["responses"].values():
                     _only_the_type(response)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # as in FastAPI's "Extending OpenAPI"
+
+
+_NOT_CHANGED = {"description": "The client has this answer already: its ETag is in If-None-Match"}
+
+
+def _has_tag(operation: dict[str, Any]) -> bool:
+    """Whether the answer has an ETag: events have none."""
+    return "text/event-stream" not in operation["responses"]["200"]["content"]
 
 
 def _types() -> dict[str, Any]:

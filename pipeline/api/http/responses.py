@@ -79,6 +79,17 @@ _AVERAGES = {
 }
 
 
+class SensorSpread(TypedDict):
+    """The spread over the sensors of a zone; the value of each is the mean of its rows in the bin."""
+
+    count: Annotated[int, Field(description="of the sensors that have values", ge=1)]
+    min: Annotated[float | None, Field(description="the least; null where it is not finite, as the following")]
+    p10: Annotated[float | None, Field(description="a tenth is below")]
+    p50: Annotated[float | None, Field(description="the median")]
+    p90: Annotated[float | None, Field(description="a tenth is above")]
+    max: Annotated[float | None, Field(description="the greatest")]
+
+
 class Average(TypedDict):
     """The mean of the rows of one bin."""
 
@@ -87,6 +98,8 @@ class Average(TypedDict):
     min: Annotated[float | None, Field(description="the least value")]
     max: Annotated[float | None, Field(description="the greatest value")]
     count: Annotated[int, Field(description="of the rows that have the measure", ge=1)]
+    percentiles: NotRequired[Annotated[dict[str, float | None], Field(description="of the rows, by what was asked")]]
+    sensors: NotRequired[SensorSpread]
 
 
 @_shown(**_AVERAGES)
@@ -96,7 +109,7 @@ class Averages(TypedDict):
     zone: ZoneName
     measure: MeasureName
     unit: Annotated[str | None, Field(description="the configured one")]
-    bin: Annotated[str | None, Field(description="as it was asked for")]
+    bin: Annotated[str | None, Field(description="as it was asked for; of auto the width that was chosen")]
     averages: list[Average]
 
 

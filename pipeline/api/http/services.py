@@ -90,6 +90,7 @@ class Services:
     usage: Callable[[], UsagePart]  # of all accounts, over all workers
     prices: Prices | None = None
     limits: HttpLimits = field(default_factory=HttpLimits)
+    origins: Sequence[str] = ()  # of web pages that may ask
     streams: OpenStreams = field(default_factory=OpenStreams)  # of server-sent events
     live: LiveFeeds = field(default_factory=LiveFeeds)
     buckets: Callable[[str], Buckets] = lambda _: {}  # of an account, for files

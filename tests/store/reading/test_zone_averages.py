@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
@@ -13,6 +14,7 @@ from store.catalog.catalog import TableSettings
 from store.endpoint import WriteRecord, decode_write, encode_write
 from store.reading.averages import MeasureNotNumeric, UnknownMeasure, zone_averages
 from store.reading.bins import Bins
+from store.reading.spreads import sensor_spreads, zone_percentiles
 from store.record import MeasureType, SeriesIndex, TableId
 from tests.support.lone_store import PARTITION, open_store
 
@@ -175,3 +177,61 @@ def test_a_measure_without_an_average_is_refused_by_name(farm: Farm) -> None:
             zone_averages(snapshot, farm.index, members(farm.index, ["g/z"]), ["temp"], from_ns=0, to_ns=1)
         with pytest.raises(MeasureNotNumeric, match=r"measure 'open' of farm\.readings is a boolean, not a number"):
             zone_averages(snapshot, farm.index, members(farm.index, ["g/z"]), ["open"], from_ns=0, to_ns=1)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_percentiles_and_the_spread_over_sensors_are_as_computed_by_hand(tmp_path: Path, seed: int) -> None:
+    """From RAM and from files, with zones by template and by name."""
+    rng = random.Random(seed)
+    farm = Farm(tmp_path / "store", "{greenhouse}/{zone}" if seed else None)
+    for flushed in (True, False):
+        rows = {
+            (sensor, NOW_NS - rng.randrange(600) * MINUTE_NS - (not flushed)): rng.uniform(-5, 40)
+            for sensor in range(12)
+            for _ in range(rng.randrange(1, 40))
+        }
+        farm.write(
+            [
+                record(
+                    f"g/{sensor % 3}",
+                    time_ns,
+                    {"greenhouse": "g", "zone": str(sensor % 3), "sensor": str(sensor)},
+                    temperature=value,
+                )
+                for (sensor, time_ns), value in rows.items()
+            ]
+        )
+        if flushed:
+            farm.store.flush()
+    from_ns, to_ns, width_ns = NOW_NS - 500 * MINUTE_NS, NOW_NS, 60 * MINUTE_NS
+    values: dict[tuple[str, int], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for one in farm.records:
+        if from_ns <= one.time_ns < to_ns:
+            sensor = dict(one.dimensions)["sensor"]
+            values[str(one.zone), one.time_ns // width_ns * width_ns][sensor].append(float(one.values[0][2]))
+
+    zones = ["g/0", "g/2"]
+    with farm.store.snapshot("acme") as snapshot:
+        of = snapshot, farm.index, members(farm.index, zones), ["temperature"]
+        span = {"from_ns": from_ns, "to_ns": to_ns}
+        percentiles = zone_percentiles(*of, [0, 25, 100], **span, bins=Bins(width_ns))
+        spreads = sensor_spreads(*of, **span, bins=Bins(width_ns))
+        whole = sensor_spreads(*of, **span)
+        nobody = sensor_spreads(snapshot, farm.index, {"none": []}, ["temperature"], **span)
+
+    for zone in zones:
+        bins = sorted(start for of_zone, start in values if of_zone == zone)
+        assert sorted(percentiles[zone, "temperature"]) == bins
+        assert list(spreads[zone, "temperature"]) == bins
+        for start in bins:
+            by_sensor = values[zone, start]
+            rows = [value for of_sensor in by_sensor.values() for value in of_sensor]
+            assert percentiles[zone, "temperature"][start] == pytest.approx(np.percentile(rows, [0, 25, 100]))
+            means = [math.fsum(of_sensor) / len(of_sensor) for of_sensor in by_sensor.values()]
+            found = spreads[zone, "temperature"][start]
+            assert found.count == len(means)
+            expected = np.percentile(means, [0, 10, 50, 90, 100])
+            assert [found.min, found.p10, found.p50, found.p90, found.max] == pytest.approx(expected)
+        assert list(whole[zone, "temperature"]) == [None]
+    assert nobody == {("none", "temperature"): {}}
+    farm.store.close()

@@ -1,10 +1,14 @@
 """Zone averages over HTTP: what is answered, and what is refused."""
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from pipeline.api.http.app import create_app
 from tests.support.http_service import NOW_NS, NS, HttpService
 
 MINUTE = 60 * NS
@@ -193,3 +197,140 @@ async def test_bins_of_a_future_that_has_no_rows_do_not_count(service: HttpServi
     answer = await http.get("/v1/zones/gh-1/north/averages", params=query)
 
     assert len(answer.json()["averages"]) == 1
+
+
+ONE = "/v1/zones/gh-1/north/averages?measure=temperature"
+
+
+@pytest.mark.parametrize(
+    ("query", "width"),
+    [
+        ("from=5m&bin=auto&points=300", "1s"),
+        ("from=5m&bin=auto&points=299", "5s"),
+        ("from=1h&bin=auto", "15s"),
+        ("from=365d&bin=auto&points=60", "1w"),
+        ("from=365d&bin=auto&points=1", "520w"),
+    ],
+)
+async def test_auto_is_the_least_width_of_which_so_many_points_cover_the_time(
+    service: HttpService, http: httpx.AsyncClient, query: str, width: str
+) -> None:
+    await two_zones(service)
+
+    answer = (await http.get(f"{ONE}&{query}")).json()
+
+    assert answer["bin"] == width
+    assert sum(row["count"] for row in answer["averages"]) == 2
+
+
+async def test_auto_bins_of_days_begin_at_midnight_where_it_is_asked_for(
+    service: HttpService, http: httpx.AsyncClient
+) -> None:
+    await two_zones(service)
+
+    days = (await http.get(f"{ONE}&from=60d&bin=auto&points=60&tz=Europe/Berlin")).json()
+    hours = (await http.get(f"{ONE}&from=1d&bin=auto&points=24&tz=Europe/Berlin")).json()
+
+    assert (days["bin"], days["averages"][0]["time"]) == ("1d", "2026-11-22T23:00:00Z")
+    assert hours["bin"] == "1h"
+
+
+async def test_percentiles_and_the_spread_over_sensors_are_beside_the_average(
+    service: HttpService, http: httpx.AsyncClient
+) -> None:
+    await two_zones(service)
+
+    (row,) = (await http.get(f"{ONE}&percentile=50&percentile=99.9&sensors=true")).json()["averages"]
+    binned = (await http.get(f"{ONE}&bin=1m&percentile=50&sensors=true")).json()["averages"]
+
+    assert row["percentiles"] == {"50": 25.0, "99.9": pytest.approx(29.99)}
+    assert row["sensors"] == {"count": 2, "min": 20.0, "p10": 21.0, "p50": 25.0, "p90": 29.0, "max": 30.0}
+    assert [(of["percentiles"], of["sensors"]["count"]) for of in binned] == [({"50": 20.0}, 1), ({"50": 30.0}, 1)]
+    for query, told in (
+        ("percentile=101", "a number from 0 to 100"),
+        ("percentile=nan", "a number from 0 to 100"),
+        ("percentile=x", "a number from 0 to 100"),
+        ("percentile=1" + "&percentile=1" * 10, "at most 10"),
+        ("points=5", "it is for bin=auto"),
+        ("sensors=true&bin=1s&from=13d", "bin=1s"),
+    ):
+        refused = await http.get(f"{ONE}&{query}")
+        assert (refused.status_code, told in refused.json()["detail"]) == (400, True), refused.text
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("text/csv", "text/csv"),
+        ("application/json;q=0.5, text/csv", "text/csv"),
+        ("text/csv;q=0.5, application/json", "application/json"),
+        ("text/html, */*", "application/json"),
+        ("text/csv;q=x", "application/json"),
+        ("application/vnd.apache.arrow.stream", "application/vnd.apache.arrow.stream"),
+        ("application/vnd.apache.parquet", "application/vnd.apache.parquet"),
+    ],
+)
+async def test_the_client_chooses_the_format(
+    service: HttpService, http: httpx.AsyncClient, accept: str, kind: str
+) -> None:
+    await two_zones(service)
+    query = "zone=gh-1/north&zone=gh-1/south&measure=temperature&percentile=50&sensors=true"
+
+    answer = await http.get(f"/v1/averages?{query}", headers={"accept": accept})
+
+    assert answer.headers["content-type"].partition(";")[0] == kind
+    assert answer.headers["vary"] == "accept"
+    if kind == "text/csv":
+        head, north, south = answer.text.splitlines()
+        assert head == (
+            "zone,measure,unit,time,average,min,max,count,p50,sensors,"
+            "sensors_min,sensors_p10,sensors_p50,sensors_p90,sensors_max"
+        )
+        assert (
+            north
+            == "gh-1/north,temperature,celsius,2026-11-23T09:00:00Z,25.0,20.0,30.0,2,25.0,2,20.0,21.0,25.0,29.0,30.0"
+        )
+        assert south.startswith("gh-1/south,temperature,celsius,2026-11-23T09:00:00Z,10.0")
+    elif "json" not in kind:
+        source = pa.BufferReader(answer.content)
+        table = pa.ipc.open_stream(source).read_all() if "arrow" in kind else pq.read_table(source)
+        assert table.column("average").to_pylist() == [25.0, 10.0]
+        assert str(table.schema.field("time").type) == "timestamp[ns, tz=UTC]"
+
+
+async def test_a_client_that_has_the_answer_already_is_told_so(service: HttpService, http: httpx.AsyncClient) -> None:
+    await two_zones(service)
+    first = await http.get(ONE)
+    tag = first.headers["etag"]
+
+    for known in (tag, f'"other", W/{tag}', "*"):
+        same = await http.get(ONE, headers={"if-none-match": known})
+        assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
+    await service.publish("greenhouse/eu/gh-1/north/s1", {"ts": NOW_NS - MINUTE, "temperature": 50})
+    changed = await http.get(ONE, headers={"if-none-match": tag})
+
+    assert (changed.status_code, changed.json()["averages"][0]["max"]) == (200, 50.0)
+    assert changed.headers["etag"] != tag
+    assert "etag" not in (await http.get(f"{ONE}&bin=5")).headers
+    assert "etag" not in (await http.get("/v1/live?follow=false")).headers
+
+
+async def test_pages_of_configured_origins_may_ask_from_a_browser(service: HttpService) -> None:
+    services = service.app.state.services
+    app = create_app(replace(services, origins=("https://pages.example",)))
+    transport = httpx.ASGITransport(app)
+    asking = {"access-control-request-method": "GET", "access-control-request-headers": "authorization"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://streamgauge.test") as http:
+        allowed, refused = [
+            await http.options("/v1/zones", headers={"origin": origin, **asking})
+            for origin in ("https://pages.example", "https://other.example")
+        ]
+        answer = await http.get("/v1/zones", headers={"origin": "https://pages.example"})
+
+    assert (allowed.status_code, refused.status_code) == (200, 400)
+    assert "authorization" in allowed.headers["access-control-allow-headers"]
+    assert answer.headers["access-control-allow-origin"] == "https://pages.example"
+    assert "etag" in answer.headers["access-control-expose-headers"]
+    async with service.client() as http:
+        without = await http.get("/v1/zones", headers={"origin": "https://pages.example"})
+    assert "access-control-allow-origin" not in without.headers

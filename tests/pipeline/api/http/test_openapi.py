@@ -104,6 +104,7 @@ def calls(letter_id: str) -> list[Call]:
         "/v1/messages?follow=false": 200,
         "/v1/messages?mqtt_topic=a%23": 400,
         "/v1/tables": 200,
+        "/v1/usage": 200,
         "/v1/latest?zone=nowhere": 404,
         "/v1/latest?limit=0": 400,
         "/v1/alerts": 200,
