@@ -11,17 +11,19 @@ RUNTIME := $(VENV)/.runtime
 STAMP := $(VENV)/.installed
 # processes of tests: one more than the cores of the reference machine, as they also wait
 JOBS ?= 3
+# the Numenta Anomaly Benchmark: data/ and windows.json
+NAB ?= ../shared/nab
 # of pytest, in all lanes of tests
 OPTIONS ?=
 
 # of the fuzzer, for each door, in `make soak`
 INPUTS ?= 1000000
 
-.PHONY: help setup demo check test soak lint types bench lock clean
+.PHONY: help setup demo check test soak lint types bench bench-detectors bench-nab lock clean
 .DEFAULT_GOAL := help
 
 help:  ## what can be made here
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
 
 setup: $(RUNTIME)  ## build the environment in .venv/
 
@@ -85,6 +87,12 @@ ifeq ($(BENCH),)
 else
 	$(BIN)/python benchmarks/run.py $(BENCH)
 endif
+
+bench-detectors: $(STAMP)  ## the faults that the detectors find in a simulated fleet, and false alerts
+	$(BIN)/python benchmarks/typed_faults.py
+
+bench-nab: $(STAMP)  ## the detectors on the Numenta Anomaly Benchmark, whose folder is NAB
+	$(BIN)/python benchmarks/nab.py $(NAB)
 
 LOCK := $(UV) pip compile --quiet --generate-hashes --no-header
 lock: setup  ## make the requirements files anew from pyproject.toml

@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "usage": Entry("pipeline.operations.cli.usage:usage", "What accounts wrote, stored and scanned, and its cost."),
     "rules": Entry("pipeline.operations.cli.rules:rules", "Check rule files; list the rules of a server."),
+    "detect": Entry("pipeline.operations.cli.detect:detect", "Anomaly scores of the rows of a file."),
     "reload": Entry("pipeline.operations.cli.reload:reload", "Have a server read its rule files again."),
     "doctor": Entry(
         "pipeline.operations.cli.doctor:doctor", "Check the configuration, this machine and a running server."

@@ -37,7 +37,7 @@ LISTS = {
 OTHERS = {
     *("up", "gateway", "worker", "console", "simulate", "alerts retry", "alerts deliveries retry", "measures retype"),
     *("receivers test", "alerts deliveries show", "alerts ack", "alerts unack", "alerts silence", "alerts unsilence"),
-    *("rules test", "rules backtest", "rules schema", "reload", "devices forget"),
+    *("rules test", "rules backtest", "rules schema", "reload", "devices forget", "detect"),
     *("measures unit", "dead-letters show", "dead-letters replay", "config show", "config schema", "config init"),
 }
 

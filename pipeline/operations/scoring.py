@@ -1,0 +1,72 @@
+"""The anomaly scores of a file, for `streamgauge detect`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.operations.history import FileHistory, NoHistory
+from rules.arrays import Float64s, Indices
+from rules.detectors.files import ALERT, anomaly_scores
+from rules.replaying.backtest import times_of
+from store.record import Int64s
+
+
+class CannotBeScored(ValueError):  # named after what went wrong
+    """The file cannot be scored; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """The rows of a file in its order. `value` is NaN where it is empty; scores are in [0, 1)."""
+
+    time_ns: Int64s
+    value: Float64s
+    score: Float64s
+
+    @property
+    def alerts(self) -> int:
+        """How many rows are alerts."""
+        return int(np.count_nonzero(self.score >= ALERT))
+
+
+def scored(path: Path, time: str, value: str, by: Sequence[str], peers: str | None, probation: float) -> Scored:
+    """The score of each row of a CSV or Parquet file. Raises CannotBeScored."""
+    history = FileHistory(path, time, by, peers, None, None)
+    try:
+        measures = history.layout().measures
+        table = pa.concat_tables(history.pieces())
+    except NoHistory as error:
+        raise CannotBeScored(str(error)) from error
+    if value not in measures:
+        raise CannotBeScored(f"{path} has no column {value} of values; it has {', '.join(measures)}")
+    values = _numbers(table[value], f"column {value} of {path}")
+    time_ns = times_of(table[time])
+    series = _codes(table, by)
+    scores = anomaly_scores(
+        time_ns, values, series=series, peers=None if peers is None else _codes(table, (peers,)), probation=probation
+    )
+    return Scored(time_ns, values, scores)
+
+
+def _numbers(column: pa.ChunkedArray, what: str) -> Float64s:
+    try:
+        numbers = pc.fill_null(pc.cast(column, pa.float64()), np.nan)
+    except pa.ArrowException as error:
+        raise CannotBeScored(f"{what} must hold numbers, is {column.type}: {error}") from error
+    return np.asarray(numbers, np.float64)
+
+
+def _codes(table: pa.Table, columns: Sequence[str]) -> Indices:
+    """A small integer for each row, equal where these columns are."""
+    codes = np.zeros(len(table), np.intp)
+    for name in columns:
+        encoded = pc.dictionary_encode(table[name], null_encoding="encode").combine_chunks()
+        of = np.asarray(encoded.indices, np.intp)
+        _, codes = np.unique(codes * (int(of.max(initial=0)) + 1) + of, return_inverse=True)
+    return codes
