@@ -123,6 +123,10 @@ class OpenTables:
             self._drop(used)
             self._backend.remove_late_files(used.info)
 
+    def remove_late_files(self, table: Table) -> None:
+        """Remove what this store wrote while the table was deleted, after it had been closed itself."""
+        self._backend.remove_late_files(table.info)
+
     def is_fenced_by(self, what: str) -> None:
         """Fence the store: rows that were applied here have become invalid, and nothing is written from now on."""
         if not self.is_fenced:

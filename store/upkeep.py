@@ -238,6 +238,9 @@ class Upkeep:
             if result:
                 self.outage.answered(self.monotonic_ns())
             return result
+        finally:
+            if table.is_dropped and not self.tables.is_there(table):
+                self.tables.remove_late_files(table)
         return None
 
     def save_positions(self) -> None:

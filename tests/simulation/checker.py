@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from pipeline.log.frame import FrameKind
 from pipeline.log.topics import ALERTS
 from store.reading.averages import zone_averages
 from store.record import TableId
@@ -43,7 +42,7 @@ def check_log(world: World) -> None:
     there: Counter[tuple[str, bytes]] = Counter()
     order: dict[str, list[int]] = {}
     for message in oracle.messages(world.log):
-        if message.kind is FrameKind.WRITE_RECORDS:
+        if message.kind in oracle.UNPUBLISHED:
             continue
         key = message.mqtt_topic, message.payload
         if key not in sent:

@@ -30,6 +30,7 @@ class ModelDelta:
     def __init__(self, folder: Path) -> None:
         self._log = folder / layout.DELTA_LOG
         self._files: dict[str, DataFile] = {}
+        self._removed: set[str] = set()
         self._positions: dict[str, int] = {}
         self._columns: list[Column] = []
         self.version = -1
@@ -96,6 +97,9 @@ class ModelDelta:
         self._write([_metadata((*self._columns, *columns))])
         self.refresh()
 
+    def removed_files(self) -> set[str]:
+        return self._removed - self._files.keys()
+
     def checkpoint(self) -> int:
         raise AssertionError("a simulation does not come to a checkpoint")
 
@@ -108,6 +112,7 @@ class ModelDelta:
             self._files[action["path"]] = DataFile(action["path"], action["size"], rows, from_ns, to_ns)
         elif name == "remove":
             self._files.pop(action["path"], None)
+            self._removed.add(action["path"])
         elif name == "txn":
             self._positions[action["appId"]] = action["version"]
         elif name == "metaData":

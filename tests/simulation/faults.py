@@ -175,7 +175,8 @@ class Faults:
     def ask(self) -> None:
         """A query, while all this happens."""
         world = self._world
-        if world.group.is_whole and all(worker.manager.owned.has_replayed for worker in world.workers):
+        is_ready = all(worker.manager.owned.has_replayed and not worker.is_deleting for worker in world.workers)
+        if world.group.is_whole and is_ready:
             for worker in world.workers:
                 # a worker whose partitions are another's, and that has not learnt of it, refuses
                 with contextlib.nullcontext() if world.is_alone else contextlib.suppress(QueryFailed):

@@ -6,7 +6,7 @@ or rules.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -14,6 +14,7 @@ import orjson
 
 from pipeline.log.frame import Frame, FrameKind, decode_frame
 from pipeline.log.topics import READINGS
+from tests.simulation.deleters import chosen_by
 from tests.simulation.log import Log
 
 RULES = """\
@@ -35,6 +36,8 @@ HOLD_NS = 2_000_000_000
 
 Key = tuple[str, str, str, int]
 """Table, zone, device, time."""
+UNPUBLISHED = {FrameKind.WRITE_RECORDS, FrameKind.DELETE}
+"""Not from devices."""
 TABLES = {"site": "air", "now": "now"}
 
 
@@ -71,7 +74,14 @@ def rows(of: Iterable[Message]) -> dict[Key, dict[str, float]]:
     """The rows of all tables: measures merge by key, the later message wins; what is written goes by its version."""
     found: dict[Key, dict[str, float]] = {}
     versions: dict[Key, int] = {}
+    partition = -1
+    before: set[Key] = set()  # of other partitions
     for message in of:
+        if message.partition != partition:
+            partition, before = message.partition, set(found)
+        if message.kind is FrameKind.DELETE:
+            _delete(message, versions, found, before)
+            continue
         if message.kind is FrameKind.WRITE_RECORDS:
             _judge(message, versions, found)
             continue
@@ -90,7 +100,13 @@ def verdicts(of: Iterable[Message]) -> dict[bytes, list[tuple[str, int]]]:
     found: dict[bytes, list[tuple[str, int]]] = {}
     rows: dict[Key, dict[str, float]] = {}
     versions: dict[Key, int] = {}
+    partition = -1
+    before: set[Key] = set()
     for message in of:
+        if message.partition != partition:
+            partition, before = message.partition, set(rows)
+        if message.kind is FrameKind.DELETE:
+            _delete(message, versions, rows, before)
         if message.kind is FrameKind.WRITE_RECORDS:
             found.setdefault(message.payload, []).append(_judge(message, versions, rows))
     return found
@@ -111,6 +127,17 @@ def _judge(message: Message, versions: dict[Key, int], rows: dict[Key, dict[str,
     return outcome, 0
 
 
+def _delete(
+    message: Message, versions: dict[Key, int], rows: dict[Key, dict[str, float]], others: Collection[Key]
+) -> None:
+    """Delete rows of the partition, which are not among `others`."""
+    table, device, before_ms = chosen_by(msgspec.msgpack.decode(message.payload)[3])
+    for key in [key for key in rows if key not in others and (key[0], key[2]) == (table, device)]:
+        if before_ms is None or key[3] < before_ms * MS:
+            del rows[key]
+            versions.pop(key, None)
+
+
 def averages(of: Mapping[Key, Mapping[str, float]], table: str, measure: str) -> dict[str, tuple[int, float]]:
     """The number and the sum of the values in each zone, of these rows."""
     found: dict[str, tuple[int, float]] = {}
@@ -123,7 +150,7 @@ def averages(of: Mapping[Key, Mapping[str, float]], table: str, measure: str) ->
 
 def dead_letters(log: Log) -> set[tuple[int, int, int, bytes]]:
     """(partition, offset, index, payload) of each letter; a damaged frame is one."""
-    published = (of for of in messages(log) if of.kind is not FrameKind.WRITE_RECORDS)
+    published = (of for of in messages(log) if of.kind not in UNPUBLISHED)
     found = {(of.partition, of.offset, of.index, of.payload) for of in published if body_of(of) is None}
     for number in range(log.partitions):
         for offset, value in enumerate(log.of(READINGS, number).history):
@@ -144,7 +171,7 @@ def alerts(of: Iterable[Message]) -> dict[tuple[str, str, int], list[tuple[str, 
     found: dict[tuple[str, str, int], list[tuple[str, int, float]]] = {}
     signals: dict[str, _Signal] = {}
     for message in of:
-        body = None if message.kind is FrameKind.WRITE_RECORDS else body_of(message)
+        body = None if message.kind in UNPUBLISHED else body_of(message)
         if body is None or "time" not in body or "v" not in body:
             continue
         device, time_ns, value = message.mqtt_topic.split("/")[2], int(body["time"]) * MS, float(body["v"])

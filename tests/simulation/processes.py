@@ -199,9 +199,20 @@ class WorkerProcess(Process):
         self._closes = []
 
     @property
+    def is_deleting(self) -> bool:
+        """Whether DELETEs have yet to be carried out."""
+        stores = [partition.store for partition in self.manager.owned]
+        return any(table.has_deletions for store in stores for table in store.all_tables())
+
+    @property
     def is_behind(self) -> bool:
         """Whether something in the log is not processed yet."""
-        if not self.is_ready or self.manager.owned.frames_behind or not self.manager.owned.has_replayed:
+        if (
+            not self.is_ready
+            or self.is_deleting
+            or self.manager.owned.frames_behind
+            or not self.manager.owned.has_replayed
+        ):
             return True
         if not all(channel.is_done for channel in self._channels):
             return True

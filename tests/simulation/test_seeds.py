@@ -13,7 +13,7 @@ import pytest
 
 from tests.simulation.checker import Broken
 from tests.simulation.plants import Plant
-from tests.simulation.world import simulate
+from tests.simulation.world import World, simulate
 
 
 def simulate_all(seeds: Iterable[int], *, is_told: bool = False) -> None:
@@ -29,6 +29,14 @@ def test_every_law_holds_under_every_seed(seeds: range, request: pytest.FixtureR
     is_asked = request.config.getoption("--simulation-seed") is not None
 
     simulate_all(seeds, is_told=is_asked)
+
+
+def test_every_law_holds_while_rows_are_deleted(seeds: range) -> None:
+    def delete(world: World) -> None:
+        world.has_deletes = True
+
+    for seed in seeds[:: 1 if len(seeds) > 1_000 else 3]:
+        simulate(seed, delete)
 
 
 def test_a_planted_fault_is_found(plant: Plant) -> None:

@@ -26,6 +26,7 @@ from pipeline.log.generation import Generation
 from store.errors import QueryFailed, StoreError
 from tests.simulation import checker, edges, oracle, silence_oracle
 from tests.simulation.checker import Broken
+from tests.simulation.deleters import Deleter
 from tests.simulation.devices import Device
 from tests.simulation.disk import Disk
 from tests.simulation.faults import Faults
@@ -72,6 +73,7 @@ class World:
         self.receivers = Receivers(self)
         self.devices: list[Device] = []
         self.writers: list[Writer] = []
+        self.has_deletes = False
         self.gateway: GatewayProcess | None = None
         self.group = Group(self)
         self.processes: list[Process] = []
@@ -151,6 +153,8 @@ class World:
             for number in range(knobs.devices + knobs.timeless)
         ]
         self.writers = [Writer(self, f"w{number}") for number in range(knobs.writers)]
+        if self.has_deletes:
+            Deleter(self)
         self._start_gateway()
         self.group.start()
         kinds = [(kind, number) for kind, count in knobs.faults.items() for number in range(count)]
