@@ -90,6 +90,12 @@ class DeltaHandle:
             return None
 
     @classmethod
+    def at(cls, location: Path | S3Location, version: int) -> Self:
+        """The table as it was at this version, for reading. Raises MagneticTierError, MagneticUnavailable."""
+        with errors_mapped(location):
+            return cls(location, DeltaTable(_uri(location), version=version, storage_options=_options(location)))
+
+    @classmethod
     def create(cls, location: Path | S3Location, columns: Sequence[Column]) -> Self:
         """Create a table as version 0. Raises Raced if another process has created it in the meantime."""
         # `time` is among the first columns: deltalake returns no statistics of columns after the 32nd

@@ -20,10 +20,12 @@ from store.catalog.schema import BY_MEASURE_NAME, TableSchema
 from store.engine.duck import Cursor, Duck
 from store.errors import DamagedRows, MagneticTierError
 from store.host_time import visible_from_ns
+from store.magnetic.history import version_at
 from store.magnetic.tier import Version
 from store.magnetic.versions import Versions
 from store.memory.newness import NEVER_NS
 from store.reading.partials import Partials, is_known
+from store.reading.past import AsOf
 from store.reading.pinned import Pinned, PinnedTables, Replies
 from store.reading.scan import END_OF_TIME_NS, MemoryView, Selection
 from store.reading.tail import Gather, Partition, PinnedRows, TailReply, TailRequest
@@ -135,6 +137,16 @@ class AccountTables:
                         break
         self._pinned.pin_newer(of)
         return all(file.path != path for file in self._pinned.table(of).newest.version.files)
+
+    def _version_at(self, table: TableId, as_of: AsOf) -> tuple[Pinned, Version, int]:
+        """The table, an earlier version of it, and the time from which on its rows are visible.
+
+        Raises UnknownDatabase, UnknownTable, QueryFailed.
+        """
+        pinned = self._pinned.table(table)
+        newest = pinned.newest
+        version = version_at(newest.location, newest.data, newest.version, as_of.time_ns, as_of.number)
+        return pinned, version, self._visible_from_ns(pinned.info, version, ())
 
     def is_alone(self) -> bool:
         """Whether all partitions are in this process, so that no other one has rows."""

@@ -26,6 +26,7 @@ from store.objects.location import S3Location
 from store.reading.account_tables import selection_of
 from store.reading.lending import Lend, Lending, Lent, LentRows
 from store.reading.partials import FIRST, LAST, Partials, partials_text, together
+from store.reading.past import AsOf, with_doubles
 from store.reading.rendering import Rendering, text_of_sound
 from store.reading.scan import Selection, TableView, TailView
 from store.reading.statistics import COUNTS, Counted, counted
@@ -130,9 +131,10 @@ class Borrowed:
         time_to_ns: int | None = None,
         dimensions: Mapping[str, Collection[str]] | None = None,
         columns: Collection[str] | None = None,
+        as_of: AsOf | None = None,
     ) -> str:
         """See `Snapshot`."""
-        asked = _asked(table, time_from_ns, time_to_ns, dimensions, columns)
+        asked = structs.replace(_asked(table, time_from_ns, time_to_ns, dimensions, columns), as_of=as_of)
         known = self._sources.get(key := msgspec.msgpack.encode(asked))
         if known is None:
             known = self._sources[key] = self._lent(table, asked, dimensions)
@@ -166,6 +168,8 @@ class Borrowed:
             rows = [part for part in parts if not part[0].is_partials]
             partials = [found for of, found in parts if of.is_partials]
             view = self._view(lent, rows)
+            if lent.is_past:
+                view = with_doubles(self._cursor, self._rendering, view, selection)
             if asked.partials is None or not partials:
                 counts, sql = None, self._rendering.text(view, selection)
             else:

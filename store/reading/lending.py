@@ -23,6 +23,7 @@ from store.magnetic.tier import Version
 from store.objects.location import S3Location
 from store.reading.account_tables import AccountTables, memory_of, selection_of, whole_from_ns
 from store.reading.partials import Partials, beyond_in_parts
+from store.reading.past import AsOf
 from store.reading.pinned import Pinned, Replies
 from store.reading.scan import (
     END_OF_TIME_NS,
@@ -47,6 +48,7 @@ class Lend(msgspec.Struct, frozen=True, tag=True):
     """Asks for the rows of a table with times in [from, to) and such dimensions; for these columns, None: for all.
 
     `partials`: of what owners in other processes have, these partial aggregates, as far as they are less than the rows.
+    `as_of`: of an earlier version.
 
     A query process sends it; the response is a `Lent` without batches, then for each of its `rows` the batches and an
     end.
@@ -59,6 +61,7 @@ class Lend(msgspec.Struct, frozen=True, tag=True):
     dimensions: dict[str, list[str]] | None
     columns: list[str] | None
     partials: Partials | None = None
+    as_of: AsOf | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +82,7 @@ class Lent:
     location       of the table's files
     superseded_ns  ascending: times within the selection at which a key may be there twice
     rows           beyond the version, and from `whole_from_ns` on all; or partial aggregates of some of them
+    is_past        whether it is an earlier version, of which `superseded_ns` are not known
     """
 
     schema: TableSchema
@@ -88,6 +92,7 @@ class Lent:
     visible_from_ns: int
     superseded_ns: Int64s
     rows: Sequence[LentRows]
+    is_past: bool = False
 
 
 class Lending(Protocol):
@@ -137,6 +142,8 @@ class Lender(AccountTables):
         """See `Lending`."""
         selection = selection_of(asked.from_ns, asked.to_ns, asked.dimensions)
         table = TableId(self._account, asked.database, asked.table)
+        if asked.as_of is not None:
+            return self._past(table, asked.as_of, selection)
         pinned, replies, times = self._ask(table, selection, asked.columns, asked.partials)
         times = times[np.searchsorted(times, selection.from_ns) : np.searchsorted(times, selection.to_ns)]
         version, memory = pinned.newest.version, memory_of(replies)
@@ -157,6 +164,13 @@ class Lender(AccountTables):
             times,
             list(self._rows(pinned, replies, visible, whole_ns, asked, times)),
         )
+
+    def _past(self, table: TableId, as_of: AsOf, selection: Selection) -> Lent:
+        pinned, version, visible_ns = self._version_at(table, as_of)
+        files = version.files_in(max(selection.from_ns, visible_ns), selection.to_ns)
+        found, location = Version(version.number, tuple(files), {}), pinned.newest.location
+        nothing = np.zeros(0, np.int64)
+        return Lent(pinned.schema, found, location, END_OF_TIME_NS, visible_ns, nothing, (), is_past=True)
 
     def _rows(
         self,

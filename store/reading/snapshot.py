@@ -20,6 +20,7 @@ from store.reading.by_zone import rows_of_zones, zones_of
 from store.reading.changes import Changes, changes
 from store.reading.cuts import with_cut_minutes
 from store.reading.partials import together
+from store.reading.past import AsOf, view_of, with_doubles
 from store.reading.pinned import Pinned, Replies
 from store.reading.rendering import Rendering, text_of_sound
 from store.reading.rolled import Division, all_rows, divide, is_short, roll_up_newest
@@ -48,8 +49,11 @@ class Snapshot(AccountTables):
         time_to_ns: int | None = None,
         dimensions: Mapping[str, Collection[str]] | None = None,
         columns: Collection[str] | None = None,
+        as_of: AsOf | None = None,
     ) -> str:
         """The text of a parenthesised DuckDB subquery for the rows of `table` with times in [from, to).
+
+        `as_of`: of an earlier version.
 
         Columns have their physical names; `columns` are those that the query uses, None: any. `dimensions` selects the
         rows whose stored dimension has exactly one of these values; it does not consider a dimension's `expression`.
@@ -57,6 +61,10 @@ class Snapshot(AccountTables):
         UnknownDatabase, UnknownTable, PartitionSilent.
         """
         selection = selection_of(time_from_ns, time_to_ns, dimensions)
+        if as_of is not None:
+            pinned, version, visible_ns = self._version_at(table, as_of)
+            past = view_of(pinned.schema, version, pinned.newest.data, visible_ns)
+            return self._rendering.text(with_doubles(self._cursor, self._rendering, past, selection), selection)
 
         def text_of(view: TableView) -> str:
             if dimensions is None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from sqlglot import exp
 
 from store.catalog.schema import TableSchema
+from store.reading.past import AsOf
 from store.record import TableId
 from store.sql.bounds import Bounds, Origin
 from store.sql.typed import ColumnUse, Constant, Typed, coerce
@@ -112,6 +113,7 @@ class Tables(Protocol):
         time_to_ns: int | None = None,
         dimensions: Mapping[str, Collection[str]] | None = None,
         columns: Collection[str] | None = None,
+        as_of: AsOf | None = None,
     ) -> str:
         """The text of a parenthesised subquery with the table's physical columns; only `columns` need have values."""
         ...

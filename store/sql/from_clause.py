@@ -9,14 +9,27 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from store.errors import UnknownDatabase, UnknownTable
+from store.reading.past import AsOf
 from store.sql.bound import BindQuery, Bound, Output, Query, Tables, Withs
 from store.sql.bounds import Bounds, Origin
 from store.sql.comparisons import compared
 from store.sql.expressions import Expressions, Rules, joined
 from store.sql.scope import Relation, SourceColumn, column_of
 from store.sql.text import QueryText, position
-from store.sql.typed import Typed, quote_name
-from store.sql.types import BIGINT, MEASURE_TYPES, ArrayType, MapType, RowType, SqlType, TimeSeriesType
+from store.sql.typed import Typed, coerce, quote_name
+from store.sql.types import (
+    BIGINT,
+    DATE,
+    INTEGER,
+    MEASURE_TYPES,
+    TIMESTAMP,
+    VARCHAR,
+    ArrayType,
+    MapType,
+    RowType,
+    SqlType,
+    TimeSeriesType,
+)
 
 RELATIONS_MAX = 100  # ours, of one FROM: DuckDB's planning of joins takes time with the square of their number
 _SIDES = {"": "", "LEFT": "LEFT ", "RIGHT": "RIGHT ", "FULL": "FULL "}
@@ -53,6 +66,7 @@ class FromClause:
             time_to_ns=limits.time_to_ns,
             dimensions=limits.selected or None,
             columns={name.strip('"') for name in relation.used},
+            as_of=relation.as_of,
         )
 
 
@@ -169,19 +183,38 @@ class FromBinder:
     def _table(self, node: exp.Table) -> Relation:
         if node.args.get("catalog") is not None:
             raise self._query.syntax(node, 'a table is named "database"."table", in two parts')
-        self._query.refuse_other(node, "this", "db", "alias", "sample", what="a table of FROM")
+        self._query.refuse_other(node, "this", "db", "alias", "sample", "version", what="a table of FROM")
         if not isinstance(node.this, exp.Identifier):
             raise self._query.unsupported(node, "A function in FROM")
         name, database = node.name, node.args.get("db")
         if database is None:
             known = self._withs.get(name)
+            if known is not None and node.args.get("version") is not None:
+                raise self._query.syntax(node, "a WITH query has no versions: AS OF follows the name of a table")
             if known is None:
                 raise self._query.unknown(node, f'Table \'{name}\' is not qualified; write "database"."{name}"')
             named = known.named()
             return self._aliased(node, name, named, named.text)
         relation = self._stored(node, database.name, name)
+        if isinstance(node.args.get("version"), exp.Version):
+            relation.as_of = self._as_of(node.args["version"])
         self._rename(relation, node.args.get("alias"))
         return relation
+
+    def _as_of(self, node: exp.Version) -> AsOf:
+        """`FOR TIMESTAMP AS OF ago(1h)`, `FOR VERSION AS OF 17`."""
+        kind, target = (node.name.upper(), str(node.args.get("kind")).upper()), node.expression
+        if kind not in {("TIMESTAMP", "AS OF"), ("VERSION", "AS OF")} or target is None:
+            raise self._query.syntax(node, "a version is FOR TIMESTAMP AS OF …, or FOR VERSION AS OF …")
+        value = self._expressions.bind(target, Rules("AS OF"))
+        if kind[0] == "TIMESTAMP":
+            time = coerce(value, TIMESTAMP) if value.type in {TIMESTAMP, DATE, VARCHAR} else None
+            if time is None or not isinstance(time.constant, int):
+                raise self._query.mismatch(target, "FOR TIMESTAMP AS OF needs a time that is known without reading")
+            return AsOf(time_ns=time.constant)
+        if value.type not in {INTEGER, BIGINT} or not isinstance(value.constant, int) or value.constant < 0:
+            raise self._query.mismatch(target, "FOR VERSION AS OF needs the number of a version")
+        return AsOf(number=value.constant)
 
     def _stored(self, node: exp.Table, database: str, name: str) -> Relation:
         offset = position(node)

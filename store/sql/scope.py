@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from store.reading.past import AsOf
 from store.record import TableId
 from store.sql.bounds import Bounds, Origin
 from store.sql.errors import SqlError
@@ -40,6 +41,7 @@ class Relation:
     bounds  of the rows that the query can need of the table
     used    physical names of the columns that the query uses, as far as it is bound
     sample  the text of its TABLESAMPLE
+    as_of   the earlier version of the table that is read
     """
 
     key: str
@@ -49,6 +51,7 @@ class Relation:
     text: Callable[[], str] = str
     bounds: Bounds = field(default_factory=Bounds)
     sample: str = ""
+    as_of: AsOf | None = None
     used: set[str] = field(default_factory=set)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import hypothesis.strategies as st
 
+from store.reading.past import AsOf
 from store.reading.snapshot import Snapshot
 from store.record import TableId
 from store.testing import Row
@@ -31,10 +32,12 @@ WRITES = st.tuples(st.just("write"), st.lists(_ROWS, min_size=1, max_size=8), st
 """The name of the step, the rows of one frame, and whether they are written by version."""
 
 
-def stored_rows(snapshot: Snapshot, table: TableId, from_ns: int | None, to_ns: int | None) -> list[str]:
+def stored_rows(
+    snapshot: Snapshot, table: TableId, from_ns: int | None, to_ns: int | None, as_of: AsOf | None = None
+) -> list[str]:
     """The rows of `table` with times in [from_ns, to_ns), as `plain` text."""
     columns = snapshot.schema(table.database, table.table).columns
-    source = snapshot.source(table, time_from_ns=from_ns, time_to_ns=to_ns)
+    source = snapshot.source(table, time_from_ns=from_ns, time_to_ns=to_ns, as_of=as_of)
     found = snapshot.execute(f"SELECT * FROM {source}").to_pylist()
     dimensions = [column for column in columns if column.kind == "dimension"]
     measures = [column for column in columns if column.kind == "measure"]
