@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
@@ -48,6 +48,17 @@ class Client:
     def stream(self, *path: str, body: Any) -> httpx.Response:
         """The response to a POST of JSON, without its body: read that by `chunks` before this client is closed."""
         return self._ask("POST", path, stream=True, json=body)
+
+    def exchange(self, content: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """The status and body of the response to a POST of these bytes to the endpoint itself, whatever the status."""
+        try:
+            response = self._http.post("/", content=content, headers=dict(headers))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            _refuse_certificate(self._endpoint, error)
+            raise ServerUnreachable(
+                f"no server answers at {self._endpoint} ({without_user_parts(str(error))})"
+            ) from error
+        return response.status_code, response.content
 
     def chunks(self, response: httpx.Response) -> Iterator[bytes]:
         """The body of a streamed response, as it arrives."""

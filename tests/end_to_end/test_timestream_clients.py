@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from pipeline.base.errors import ServerRefused
-from tests.end_to_end.running_product import TABLES, Device, config, count, now_ms, rows
+from tests.end_to_end.running_product import TABLES, Device, command, config, count, now_ms, rows
 from tests.support.product import Product
 from tests.support.waiting import wait_for
 
@@ -293,6 +293,25 @@ def test_who_may_not_write_to_a_bucket_cannot_unload(guarded: Product, key: str,
     with pytest.raises(ClientError, match="The bucket exports is not one of those that this account may write to"):
         query.query(QueryString=UNLOAD)
     query.close()
+
+
+def test_the_answers_of_two_servers_are_compared(product: Product, guarded: Product, tmp_path: Path) -> None:
+    """Both with their own credentials: what is the same is said so, what only one has is shown."""
+    queries = tmp_path / "queries.sql"
+    queries.write_text('SELECT 1 AS n, \'ü\' AS name;\nSHOW DATABASES;\nSELECT x FROM "no"."table"')
+    client(guarded, "timestream-write", "farm-7", "secret-of-farm-7").create_database(DatabaseName="only_here")
+
+    ends = ("--from", f"http://{product.http}", "--to", f"http://{guarded.http}", "--account", "farm-7")
+    ran = command("migrate", "verify", *ends, str(queries), token="secret-of-farm-7")
+
+    same, different, refused, *_ = [line for line in ran.out.splitlines() if line.startswith(str(queries))]
+    assert ran.code == 1
+    assert same == f"{queries}:1: same, 1 rows"
+    assert different.startswith(f"{queries}:2: different")
+    assert "+ only_here" in ran.out.splitlines()
+    assert refused.startswith(f"{queries}:3: different")
+    assert "--from refuses it: ValidationException" in ran.out
+    assert "--to refuses it: ValidationException" in ran.out
 
 
 def test_accounts_see_their_own_rows_by_every_way(guarded: Product) -> None:

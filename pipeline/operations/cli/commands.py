@@ -40,6 +40,9 @@ COMMANDS: Mapping[str, Entry] = {
         "Messages that could not become records: list, show, replay.",
     ),
     "usage": Entry("pipeline.operations.cli.usage:usage", "What accounts wrote, stored and scanned, and its cost."),
+    "migrate": Entry(
+        "pipeline.operations.cli.migrate:migrate", "Moving here from Amazon Timestream: check files, compare answers."
+    ),
     "rules": Entry("pipeline.operations.cli.rules:rules", "Check rule files; list the rules of a server."),
     "detect": Entry("pipeline.operations.cli.detect:detect", "Anomaly scores of the rows of a file."),
     "reload": Entry("pipeline.operations.cli.reload:reload", "Have a server read its rule files again."),

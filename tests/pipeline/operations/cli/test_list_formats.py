@@ -31,10 +31,13 @@ LISTS = {
     "rules explain",
     "rules check",
     "usage",
+    "migrate check",
     "doctor",
     "query",
 }
 OTHERS = {
+    *("backup", "delete", "restore"),
+    "migrate verify",
     *("up", "gateway", "worker", "console", "simulate", "alerts retry", "alerts deliveries retry", "measures retype"),
     *("receivers test", "alerts deliveries show", "alerts ack", "alerts unack", "alerts silence", "alerts unsilence"),
     *("rules test", "rules backtest", "rules schema", "reload", "devices forget", "detect"),
