@@ -17,6 +17,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 import orjson
+from fastapi.sse import format_sse_event
 
 from pipeline.api.http import responses
 from pipeline.api.http.problems import ANSWERS
@@ -37,11 +38,9 @@ class Entries:
     """Things by their key, each with its JSON, and the number of the look at which it changed."""
 
     _known: dict[Hashable, tuple[object, int, bytes]] = field(default_factory=dict)
-    _news: dict[int, bytes] = field(default_factory=dict)  # since the last look, by the look that a client knows
 
     def take(self, look: int, found: dict[Hashable, tuple[object, Callable[[], object]]]) -> None:
         """Take over what was found at a look: each thing, and what clients get of it."""
-        self._news.clear()
         before = self._known
         self._known = {}
         for key, (thing, shown) in found.items():
@@ -51,11 +50,7 @@ class Entries:
 
     def since(self, look: int) -> bytes:
         """The JSON of those that have changed after this look, with commas between."""
-        news = self._news.get(look)
-        if news is None:
-            news = b",".join(written for _, changed, written in self._known.values() if changed > look)
-            self._news[look] = news
-        return news
+        return b",".join(written for _, changed, written in self._known.values() if changed > look)
 
 
 class ZoneFeed:
@@ -68,10 +63,12 @@ class ZoneFeed:
         self._counts: tuple[int, float | None] = 0, None
         self._counts_changed = 0
         self._records: tuple[int, float] | None = None  # applied at the time of the last look
+        self._events: dict[int, dict[str, bytes]] = {}  # by the look that a client knows
 
     def take(self, part: LivePart, now_s: float) -> None:
         """Take over what was found at the next look."""
         self.looks += 1
+        self._events.clear()
         self._zones.take(self.looks, {zone.key: (zone, partial(_shown_zone, zone)) for zone in part.zones})
         devices = {(of.database, of.table, of.dimensions, of.measure_name): of for of in part.devices}
         self._devices.take(self.looks, {key: (of, partial(shown_device, of)) for key, of in devices.items()})
@@ -86,13 +83,21 @@ class ZoneFeed:
             return None
         return round((records - before[0]) / (now_s - before[1]), 1)
 
-    def zones_since(self, look: int) -> bytes | None:
-        """The data of an event with the zones that have changed after this look; None: none have."""
+    def since(self, look: int) -> dict[str, bytes]:
+        """The events with what has changed after this look, by their kind; made once for all clients that know it."""
+        found = self._events.get(look)
+        if found is None:
+            data = {"zones": self._zones_since(look), "devices": self._devices_since(look)}
+            made = {kind: of for kind, of in data.items() if of is not None}
+            found = {kind: format_sse_event(data_str=of.decode(), event=kind) for kind, of in made.items()}
+            self._events[look] = found
+        return found
+
+    def _zones_since(self, look: int) -> bytes | None:
         found = self._zones.since(look)
         return b'{"zones":[%b]}' % found if found or not look else None
 
-    def devices_since(self, look: int) -> bytes | None:
-        """The same with devices, and the counts of all."""
+    def _devices_since(self, look: int) -> bytes | None:
         found = self._devices.since(look)
         if not found and self._counts_changed <= look:
             return None

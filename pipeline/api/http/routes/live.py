@@ -132,9 +132,9 @@ class _Zones(Source):
         if feed.looks == self._known:
             return
         known, self._known = self._known, feed.looks
-        for kind, data in (("zones", feed.zones_since(known)), ("devices", feed.devices_since(known))):
-            if kind in self._kinds and data is not None:
-                yield format_sse_event(data_str=data.decode(), event=kind)
+        for kind, event in feed.since(known).items():
+            if kind in self._kinds:
+                yield event
 
 
 class _Alerts(Source):
