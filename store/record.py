@@ -242,6 +242,7 @@ class RecordBatch:
                 rows are merged by measure, and for each measure the later offset wins (MQTT)
     again       whether these are replayed dead letters: they keep their first arrival time, older than their offset
     requests    of WriteRecords, in order: what the rows belong to
+    is_import   whether they are rows of the past from another system: the store has them, rules do not see them
     """
 
     index: SeriesIndex
@@ -256,6 +257,7 @@ class RecordBatch:
     by_version: bool = False
     again: bool = False
     requests: tuple[Request, ...] = ()
+    is_import: bool = False
 
     @property
     def table(self) -> TableId:
@@ -282,6 +284,7 @@ class RecordBatch:
             self.by_version,
             self.again,
             self.requests,
+            self.is_import,
         )
 
     def upto(self, offset: int) -> RecordBatch:

@@ -31,6 +31,7 @@ class FrameKind(enum.StrEnum):
     MQTT_AGAIN = "mqtt_again"  # the same, perhaps once more with the same stamps: replayed dead letters, `repeated`
     REJECTED = "rejected"  # a `dead_letter.Rejection` each: messages that the gateway rejected
     WRITE_RECORDS = "write_records"  # one validated WriteRecords request each, as `store.endpoint` encodes it
+    IMPORT = "import"  # rows of the past each, as `store.endpoint.import_payload` encodes them
     TICK = "tick"  # one `tick.Tick`: no message, but the time in which a gateway listened
     RULES = "rules"  # one `generation.Generation`: no message, but the rules in force from here on
     FORGET = "forget"  # one `forgetting.Forget`: no message, but a device that was decommissioned

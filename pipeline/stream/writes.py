@@ -15,15 +15,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.base.arrival import ArrivalStamps
 from pipeline.log.frame import FrameKind, encode_frame
 from pipeline.log.log import Appender
 from pipeline.log.topics import READINGS
-from store.endpoint.payload import WriteRecord, encode_write
+from store.endpoint.import_payload import encode_import
+from store.endpoint.import_rows import cut, taken
+from store.endpoint.payload import Parts, WriteRecord, encode_write
 from store.record import Applied, TableId
 
 UNCLAIMED_MAX = 10_000
+IMPORT_FRAME_BYTES = 4 << 20  # before compression: with its series it stays far below the limit of a message
 ANSWER_TIMEOUT_S = 30.0
 
 PartitionOf = Callable[[TableId, WriteRecord], int]
@@ -99,8 +103,39 @@ class LogWriter:
             applied.existing_version[of] = part.existing_version
         return applied
 
+    async def write_import(self, table: TableId, parts: Parts) -> Applied:
+        """The same for rows of an import, which may take several frames for each partition."""
+        self._admit(table.account, len(parts.time_ns))
+        by_row = self._partitions(table, parts)
+        places = [
+            (partition, rows)
+            for partition in np.unique(by_row).tolist()
+            for rows in cut(parts, np.flatnonzero(by_row == partition), IMPORT_FRAME_BYTES)
+        ]
+        found = await asyncio.gather(*(self._import(table, parts, rows, partition) for partition, rows in places))
+        applied = Applied(np.zeros(len(by_row), np.uint8), np.zeros(len(by_row), np.int64))
+        for (_, rows), part in zip(places, found, strict=True):
+            applied.outcomes[rows] = part.outcomes
+            applied.existing_version[rows] = part.existing_version
+        return applied
+
+    def _partitions(self, table: TableId, parts: Parts) -> npt.NDArray[np.int64]:
+        """The partition of each row."""
+        of_series = [
+            self._partition_of(table, WriteRecord(dimensions, measure_name, 0, 1, (), zone))
+            for measure_name, dimensions, zone in parts.series
+        ]
+        return np.array(of_series, np.int64)[parts.series_of]
+
+    async def _import(self, table: TableId, parts: Parts, rows: npt.NDArray[np.int64], partition: int) -> Applied:
+        payload = await asyncio.to_thread(lambda: encode_import(table.database, table.table, taken(parts, rows)))
+        return await self._append(FrameKind.IMPORT, table, payload, partition)
+
     async def _write(self, table: TableId, records: Sequence[WriteRecord], partition: int) -> Applied:
         payload = encode_write(table.database, table.table, records)
-        frame = encode_frame(FrameKind.WRITE_RECORDS, [self._stamps.take()], [table.account], [""], [payload])
+        return await self._append(FrameKind.WRITE_RECORDS, table, payload, partition)
+
+    async def _append(self, kind: FrameKind, table: TableId, payload: bytes, partition: int) -> Applied:
+        frame = encode_frame(kind, [self._stamps.take()], [table.account], [""], [payload])
         offset = await self._appender.append(READINGS, frame, partition)
         return await self._outcome_of(partition, offset)

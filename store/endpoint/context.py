@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from store.endpoint.payload import WriteRecord
+from store.endpoint.payload import Parts, WriteRecord
 from store.objects.location import S3Location
 from store.processes.job import Executor
 from store.reading.reader import Reader
@@ -29,6 +29,10 @@ class Writer(Protocol):
 
         Raises TimeoutError if the outcome is not known in time.
         """
+        ...
+
+    async def write_import(self, table: TableId, parts: Parts) -> Applied:
+        """The same for rows of an import."""
         ...
 
 

@@ -33,6 +33,7 @@ from store.endpoint.errors import (
     UnknownOperation,
     Validation,
 )
+from store.endpoint.imports import Imported, import_rows
 from store.endpoint.prepare import prepare_query
 from store.endpoint.queries import Queries
 from store.endpoint.results import KEPT_ACCOUNT_BYTES
@@ -57,6 +58,7 @@ from store.errors import (
 )
 from store.processes.job import Executor
 from store.reading.reader import Reader
+from store.record import TableId
 
 TARGET_PREFIX = "Timestream_20181101."
 
@@ -142,6 +144,10 @@ class Endpoint:
     def loader(self, buckets: Callable[[str], Buckets], worker: str = "") -> BatchLoader:
         """What loads batch load tasks."""
         return BatchLoader(self._write, self._call_for, buckets, self._refusals, worker)
+
+    async def import_rows(self, table: TableId, body: bytes, *, create: bool) -> Imported:
+        """Store rows of the past: see `store.endpoint.imports`."""
+        return await import_rows(self._write, self._call_for(table.account), table, body, create=create)
 
     def scheduled(
         self,

@@ -12,8 +12,9 @@ nil if a record does not have it. Records keep the order of the request: the sto
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -56,15 +57,54 @@ class WriteRecord(msgspec.Struct, frozen=True):
     zone: str | None = None
 
 
+Series = tuple[str, Dimensions, str | None]
+"""Measure name, dimensions sorted by name, and zone."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """The records of a request in columns, of one length, in the request's order.
+
+    series_of  the place of each record's series in `series`
+    is_import  whether they are of the past: see `RecordBatch`
+    """
+
+    series: Sequence[Series]
+    series_of: Int64s
+    time_ns: Int64s
+    version: Int64s
+    measures: Mapping[str, pa.Array]
+    types: Mapping[str, MeasureType]
+    is_import: bool = False
+
+
+class InLog(Protocol):
+    """A decoded payload."""
+
+    def parts(self) -> Parts:
+        """Its records. Raises ValueError, TypeError, OverflowError, pyarrow.ArrowException if they do not fit."""
+        ...
+
+
 class _Payload(msgspec.Struct, array_like=True, frozen=True):
     format_version: int
     database: str
     table: str
-    series: list[tuple[str, Dimensions, str | None]]
+    series: list[Series]
     series_of: list[int]
     time_ns: list[int]
     version: list[int]
     measures: list[tuple[str, MeasureType, list[Value | None]]]
+
+    def parts(self) -> Parts:
+        return Parts(
+            self.series,
+            np.array(self.series_of, np.int64),
+            np.array(self.time_ns, np.int64),
+            np.array(self.version, np.int64),
+            {column: pa.array(values, measure_type.arrow) for column, measure_type, values in self.measures},
+            {column: measure_type for column, measure_type, _ in self.measures},
+        )
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -114,7 +154,7 @@ class DecodedWrite:
     """A request in the log, for `table`, not yet a batch."""
 
     table: TableId
-    _payload: _Payload
+    _payload: InLog
 
     def batch(
         self, registry: SeriesRegistry, partition: str, offset: int, arrival_ns: int, room: ColumnRoom | None = None
@@ -125,7 +165,7 @@ class DecodedWrite:
         parts of the request do not fit together. Called in log order by the thread that owns the registry.
         """
         try:
-            return _batch(self._payload, registry.of(self.table), partition, offset, arrival_ns, room)
+            return _batch(self._payload.parts(), registry.of(self.table), partition, offset, arrival_ns, room)
         except (ValueError, TypeError, OverflowError, IndexError, pa.ArrowException) as error:
             raise DamagedPayload(f"a WriteRecords request whose parts do not fit together: {error}") from error
 
@@ -151,33 +191,31 @@ def decode_write(
 
 
 def _batch(
-    write: _Payload, index: SeriesIndex, partition: str, offset: int, arrival_ns: int, room: ColumnRoom | None
+    parts: Parts, index: SeriesIndex, partition: str, offset: int, arrival_ns: int, room: ColumnRoom | None
 ) -> RecordBatch:
-    count = len(write.time_ns)
-    lengths = {len(write.series_of), len(write.version), *(len(values) for _, _, values in write.measures)}
+    count = len(parts.time_ns)
+    lengths = {len(parts.series_of), len(parts.version), *map(len, parts.measures.values())}
     if not count or lengths != {count}:
         raise ValueError(f"{count} times, but columns of {sorted(lengths)} values")
-    if min(write.series_of) < 0 or max(write.series_of) >= len(write.series):
-        raise IndexError(f"a record of series {max(write.series_of)} where there are {len(write.series)}")
-    measures = {column: pa.array(values, measure_type.arrow) for column, measure_type, values in write.measures}
-    # Arrays come first: a request that cannot be read must not add series to the index
-    arrays = [np.array(values, dtype=np.int64) for values in (write.time_ns, write.version)]
+    if parts.series_of.min() < 0 or parts.series_of.max() >= len(parts.series):
+        raise IndexError(f"a record of series {parts.series_of.max()} where there are {len(parts.series)}")
     outcomes = np.full(count, Outcome.NEW, np.uint8)
     if room is not None:
-        _refuse_columns(write, index, room, outcomes)
-    series = _series(write, index, outcomes)
+        _refuse_columns(parts, index, room, outcomes)
+    series = _series(parts, index, outcomes)
     batch = RecordBatch(
         index=index,
         partition=partition,
         series=series.astype(np.int32),
-        time_ns=arrays[0],
-        version=arrays[1],
+        time_ns=parts.time_ns,
+        version=parts.version,
         offset=np.full(count, offset, dtype=np.int64),
         arrival_ns=np.full(count, arrival_ns, dtype=np.int64),
-        measures=measures,
-        types={column: measure_type for column, measure_type, _ in write.measures},
+        measures=parts.measures,
+        types=parts.types,
         by_version=True,
         requests=(Request(offset, count),),
+        is_import=parts.is_import,
     )
     if not outcomes.any():
         return batch
@@ -187,33 +225,32 @@ def _batch(
     return replace(taken, measures=kept, types=types, requests=(Request(offset, len(taken), outcomes),))
 
 
-def _refuse_columns(write: _Payload, index: SeriesIndex, room: ColumnRoom, outcomes: npt.NDArray[np.uint8]) -> None:
+def _refuse_columns(parts: Parts, index: SeriesIndex, room: ColumnRoom, outcomes: npt.NDArray[np.uint8]) -> None:
     """Refuse the records with measures or dimensions beyond the room, the first ones of the request having it."""
     left = room.new_measures
-    for column, _, values in write.measures:
+    for column, values in parts.measures.items():
         if column in room.known:
             continue
         left -= 1
         if left < 0:
-            outcomes[[value is not None for value in values]] = Outcome.TOO_MANY_COLUMNS
+            outcomes[values.is_valid().to_numpy(zero_copy_only=False)] = Outcome.TOO_MANY_COLUMNS
     names = set(index.dimensions)
-    for series, (_, dimensions, _) in enumerate(write.series):
+    for series, (_, dimensions, _) in enumerate(parts.series):
         others = {name for name, _ in dimensions if name not in names}
         if len(names) + len(others) <= room.dimensions or not others:
             names |= others
         else:
-            outcomes[[of == series for of in write.series_of]] = Outcome.TOO_MANY_COLUMNS
+            outcomes[parts.series_of == series] = Outcome.TOO_MANY_COLUMNS
 
 
-def _series(write: _Payload, index: SeriesIndex, outcomes: npt.NDArray[np.uint8]) -> Int64s:
+def _series(parts: Parts, index: SeriesIndex, outcomes: npt.NDArray[np.uint8]) -> Int64s:
     """The id of each record's series; new series are added for records that are not refused, while there is room."""
-    wanted = {of for of, outcome in zip(write.series_of, outcomes.tolist(), strict=True) if outcome == Outcome.NEW}
-    ids = np.zeros(len(write.series), np.int64)
-    for series in sorted(wanted):
-        measure_name, dimensions, zone = write.series[series]
+    ids = np.zeros(len(parts.series), np.int64)
+    for series in np.unique(parts.series_of[outcomes == Outcome.NEW]).tolist():
+        measure_name, dimensions, zone = parts.series[series]
         admitted = index.admit(SeriesKey(dimensions, measure_name), zone)
         if admitted is None:
-            outcomes[[of == series for of in write.series_of]] = Outcome.TOO_MANY_SERIES
+            outcomes[parts.series_of == series] = Outcome.TOO_MANY_SERIES
         else:
             ids[series] = admitted
-    return ids[write.series_of]
+    return ids[parts.series_of]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+import numpy as np
+
 from store.catalog.catalog import TableInfo
 from store.catalog.limits import Limits
 from store.catalog.schema import Column
 from store.endpoint.admission import KnownColumns, Rejection, admit, ingested
 from store.endpoint.context import Context, Writer
 from store.endpoint.errors import RejectedRecords, Validation
+from store.endpoint.import_rows import ImportRows
 from store.endpoint.payload import WriteRecord
 from store.endpoint.records import read_records
 from store.endpoint.rejection_reports import report_rejections
@@ -58,6 +61,25 @@ class WriteRecords:
             rejected += refused
         return sorted(rejected, key=lambda entry: entry.index)
 
+    async def store_import(self, call: Context, info: TableInfo, rows: ImportRows) -> Applied:
+        """Store rows of an import, if there are any that may be stored. Raises Validation, and as the writer."""
+        if not rows.shapes:
+            return Applied(np.zeros(0, np.uint8), np.zeros(0, np.int64))
+        known = await self._columns(call, info, rows.shapes)
+        new = known.names_new(rows.shapes)
+        faults = (known.conflict(shape) for shape in rows.shapes)
+        if fault := next(filter(None, faults), None):
+            raise Validation(fault)
+        try:
+            await self._save_shapes(call, info, known, new)
+            applied = await self._writer.write_import(info.table, rows.parts)
+        except BaseException:
+            self._known.clear()  # as above
+            raise
+        if ((applied.outcomes == Outcome.REJECTED) & (applied.existing_version == 0)).any():
+            self._known.clear()  # as above
+        return applied
+
     async def _save_shapes(self, call: Context, info: TableInfo, known: KnownColumns, new: Collection[str]) -> None:
         """Save the shapes of new measure names, which outlive this process; the first worker decides."""
         if new:
@@ -95,35 +117,34 @@ def _rejections(
     admitted: Sequence[int], records: Sequence[WriteRecord], applied: Applied, limits: Limits, account: str
 ) -> list[Rejection]:
     """The records that the store rejected, in the service's wording."""
-    found = []
-    for index, record, outcome, existing in zip(
-        admitted, records, applied.outcomes.tolist(), applied.existing_version.tolist(), strict=True
-    ):
-        if outcome == Outcome.TOO_MANY_SERIES:
-            found.append(Rejection(index, limits.told_series(account)))
-            continue
-        if outcome == Outcome.TOO_MANY_COLUMNS:
-            found.append(Rejection(index, _too_many_columns(limits)))
-            continue
-        if outcome != Outcome.REJECTED:
-            continue
-        if not existing:
-            reason = "A measure of the record has another type in the table, or its time cannot be stored."
-            found.append(Rejection(index, reason))
-            continue
-        if record.version < existing:
-            reason = (
-                f"The record version {record.version} is lower than the existing version {existing}. "
-                "A higher version is required to update the measure value."
-            )
-        else:
-            reason = (
-                "A record already exists with the same time, dimensions, measure name, and record version. A higher "
-                "record version must be specified in order to update the measure value. Specifying record version is "
-                "supported by the latest SDKs."
-            )
-        found.append(Rejection(index, reason, existing))
-    return found
+    rejected = (Outcome.REJECTED, Outcome.TOO_MANY_SERIES, Outcome.TOO_MANY_COLUMNS)
+    return [
+        Rejection(index, why_rejected(outcome, record.version, existing, limits, account), existing or None)
+        for index, record, outcome, existing in zip(
+            admitted, records, applied.outcomes.tolist(), applied.existing_version.tolist(), strict=True
+        )
+        if outcome in rejected
+    ]
+
+
+def why_rejected(outcome: int, version: int, existing: int, limits: Limits, account: str) -> str:
+    """Why the store has rejected a record; `existing` is the stored version, 0 if it is not because of that."""
+    if outcome == Outcome.TOO_MANY_SERIES:
+        return limits.told_series(account)
+    if outcome == Outcome.TOO_MANY_COLUMNS:
+        return _too_many_columns(limits)
+    if not existing:
+        return "A measure of the record has another type in the table, or its time cannot be stored."
+    if version < existing:
+        return (
+            f"The record version {version} is lower than the existing version {existing}. "
+            "A higher version is required to update the measure value."
+        )
+    return (
+        "A record already exists with the same time, dimensions, measure name, and record version. A higher "
+        "record version must be specified in order to update the measure value. Specifying record version is "
+        "supported by the latest SDKs."
+    )
 
 
 def _too_many_columns(limits: Limits) -> str:

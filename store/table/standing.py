@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from store import layout
 from store.catalog.schema import MEASURE_NAME_COLUMN, TIME_COLUMN, Column
+from store.combinations import combinations
 from store.engine.duck import run
 from store.memory.tier import KEY
 from store.reading.scan import magnetic_rows, magnetic_times
@@ -22,6 +23,8 @@ from store.table.core import Core
 from store.table.deletions import without_deleted
 from store.table.incoming import NOTHING_STANDS, Standing
 from store.table.series_state import Places
+
+_TIMES = "times_to_find"
 
 
 def find_standing(core: Core, series: Int32s, time_ns: Int64s) -> Standing:
@@ -57,7 +60,6 @@ def _find_magnetic(
     core: Core, series: Int32s, time_ns: Int64s, early: Places, given: Sequence[Column]
 ) -> list[pa.Table]:
     """The rows in Parquet files with any of the keys `early`, in the form of `MemoryTier.find`."""
-    wanted = {(int(series[key]), int(time_ns[key])): int(key) for key in early}
     times = np.unique(time_ns[early])
     from_ns, to_ns = int(times[0]), int(times[-1]) + 1
     magnetic = core.magnetic
@@ -71,27 +73,47 @@ def _find_magnetic(
     stored = core.columns.stored
     dimensions = list(stored.dimensions.values())
     columns = [*dimensions, MEASURE_NAME_COLUMN, TIME_COLUMN, *stored.measures.values()]
-    listed = ", ".join(str(int(t)) for t in times)
-    exact = f'(epoch_us("{layout.TIME}") * 1000 + "{layout.TIME_REST}") IN ({listed})'
+    exact = f'(epoch_us("{layout.TIME}") * 1000 + "{layout.TIME_REST}") IN (SELECT "{layout.TIME_NS}" FROM {_TIMES})'
     where = " AND ".join([*magnetic_times(from_ns, to_ns), exact])
     cursor = core.duck.cursor()
     try:
+        cursor.register(_TIMES, pa.table({layout.TIME_NS: times}))
         sql = magnetic_rows(magnetic.data.relation(cursor, files, columns), columns, where)
         made = "".join(f", {column.expression} AS {column.quoted}" for column in given if column.expression)
         rows = run(cursor, f"SELECT *{made} FROM ({sql})")
     finally:
         cursor.close()
-    found = []
-    of_series = rows.select([*(column.physical for column in dimensions), layout.MEASURE_NAME, layout.TIME_NS])
-    for place, row in enumerate(of_series.to_pylist()):
-        pairs = sorted((c.name, row[c.physical]) for c in dimensions if row[c.physical] is not None)
-        known = core.index.find(SeriesKey(tuple(pairs), row[layout.MEASURE_NAME]))
-        key = None if known is None else wanted.get((known, row[layout.TIME_NS]))
-        if key is not None:
-            found.append((place, key))
-    rows = rows.take(pa.array([place for place, _ in found], pa.int64()))
+    places, found = _with_keys(core, rows, dimensions, times, series[early], time_ns[early])
+    rows = rows.take(pa.array(places))
     kept = [layout.VERSION, layout.PARTITION, layout.SEQUENCE, *(column.physical for column in given)]
-    return [rows.select(kept).append_column(KEY, pa.array([key for _, key in found], pa.int64()))]
+    return [rows.select(kept).append_column(KEY, pa.array(early[found]))]
+
+
+def _with_keys(
+    core: Core, rows: pa.Table, dimensions: Sequence[Column], times: Int64s, series: Int32s, time_ns: Int64s
+) -> tuple[Places, Places]:
+    """The places of the rows that have one of the keys, and which key each has; `times`: all of the keys, ascending."""
+    of_row = _series_of(core, rows, dimensions)
+    known = np.flatnonzero(of_row >= 0)
+    wanted = series.astype(np.int64) * len(times) + np.searchsorted(times, time_ns)
+    order = np.argsort(wanted, kind="stable")
+    given = of_row[known] * len(times) + np.searchsorted(times, rows[layout.TIME_NS].to_numpy()[known])
+    nearest = np.minimum(np.searchsorted(wanted[order], given), len(order) - 1)
+    is_wanted = wanted[order][nearest] == given
+    return known[is_wanted], order[nearest[is_wanted]]
+
+
+def _series_of(core: Core, rows: pa.Table, dimensions: Sequence[Column]) -> Int64s:
+    """The series of each row, which its dimensions and measure name show; -1: an unknown one."""
+    columns = [rows[name].combine_chunks() for name in (*(of.physical for of in dimensions), layout.MEASURE_NAME)]
+    first, number_of = combinations(columns)
+    unique = pa.table({str(place): column.take(pa.array(first)) for place, column in enumerate(columns)})
+    ids = np.full(len(first), -1, np.int64)
+    for number, (*values, name) in enumerate(zip(*(column.to_pylist() for column in unique.columns), strict=True)):
+        pairs = ((of.name, value) for of, value in zip(dimensions, values, strict=True) if value is not None)
+        known = core.index.find(SeriesKey(tuple(sorted(pairs)), name))
+        ids[number] = -1 if known is None else known
+    return ids[number_of]
 
 
 def _any_within(times: Int64s, from_ns: int, to_ns: int) -> bool:

@@ -23,7 +23,7 @@ from store.catalog.schema import Column
 from store.memory.newness import Bools, strictly_later
 from store.record import Int32s, Int64s, Outcome
 from store.table.incoming import Incoming, Standing
-from store.table.judge import Stored, judge
+from store.table.judge import Stored, is_equal, judge, judge_all
 from store.table.merging import merge
 from store.table.series_state import Places, SeriesState, UInt64s, digest
 
@@ -172,25 +172,49 @@ def _is_same(keys: Keys, series: Int32s, digests: UInt64s, state: SeriesState) -
 
 def _judged(found: Sorted, standing: Standing) -> tuple[npt.NDArray[np.uint8], Int64s, Kept | None]:
     part, keys = found.rows.at(found.doubtful), found.keys
-    outcomes, existing = np.zeros(len(part), np.uint8), np.zeros(len(part), np.int64)
-    stood = _records({name: values.to_pylist() for name, values in standing.measures.items()}, len(standing.key))
-    stands = {
-        int(key): Stored(int(version), values)
-        for key, version, values in zip(found.asked[standing.key], standing.version, stood, strict=True)
-    }
-    come = _records({column.name: _plain(values) for column, values in part.columns.items()}, len(part))
-    for i, (key, values) in enumerate(zip(keys.of_row.tolist(), come, strict=True)):
-        stored, version = stands.get(key), int(part.version[i])
-        outcome = outcomes[i] = judge(stored, version, values)
-        if outcome == Outcome.REJECTED and stored is not None:
-            existing[i] = stored.version
-        if outcome in {Outcome.NEW, Outcome.REPLACED}:
-            stands[key] = Stored(version, values)
+    place = np.full(len(keys.row), -1, np.intp)  # by key: its stored row
+    place[found.asked[standing.key]] = np.arange(len(standing.key))
+    at = place[keys.of_row]
+    equal = is_equal({column.name: values for column, values in part.columns.items()}, at, standing.measures)
+    if equal is None:
+        outcomes, existing = np.zeros(len(part), np.uint8), np.zeros(len(part), np.int64)
+        one_by_one = np.arange(len(part))
+    else:
+        stored_version = standing.version[at] if len(standing.key) else np.zeros(len(part), np.int64)
+        outcomes, existing = judge_all(at >= 0, stored_version, part.version, equal)
+        one_by_one = np.flatnonzero(np.bincount(keys.of_row)[keys.of_row] > 1)
+    if len(one_by_one):
+        _judge_in_turn(part, one_by_one, keys.of_row, place, standing, outcomes, existing)
     stored_rows = np.flatnonzero((outcomes == Outcome.NEW) | (outcomes == Outcome.REPLACED))
     if not len(stored_rows):
         return outcomes, existing, None
     supersedes = np.flatnonzero(outcomes[stored_rows] == Outcome.REPLACED)
     return outcomes, existing, Kept(part.at(stored_rows), None, supersedes=supersedes)
+
+
+def _judge_in_turn(
+    part: Incoming,
+    rows: Places,
+    key_of: Places,
+    place: Places,
+    standing: Standing,
+    outcomes: npt.NDArray[np.uint8],
+    existing: Int64s,
+) -> None:
+    """Judge these rows one after the other, because some have the same key, or values of another type than stored."""
+    arrow = pa.array(rows)
+    come = _records({column.name: _plain(values.take(arrow)) for column, values in part.columns.items()}, len(rows))
+    known = [key for key in np.unique(key_of[rows]).tolist() if place[key] >= 0]
+    kept = pa.array(place[known])
+    stood = _records({name: values.take(kept).to_pylist() for name, values in standing.measures.items()}, len(known))
+    stands = {key: Stored(int(standing.version[place[key]]), values) for key, values in zip(known, stood, strict=True)}
+    for row, values in zip(rows.tolist(), come, strict=True):
+        key, version = int(key_of[row]), int(part.version[row])
+        stored = stands.get(key)
+        outcome = outcomes[row] = judge(stored, version, values)
+        existing[row] = stored.version if outcome == Outcome.REJECTED and stored is not None else 0
+        if outcome in {Outcome.NEW, Outcome.REPLACED}:
+            stands[key] = Stored(version, values)
 
 
 def _records(columns: dict[str, list[object]], count: int) -> list[dict[str, object]]:

@@ -2,8 +2,8 @@
 
 HEAD is GET without its body. One slash at the end of a path is removed. A body is JSON in UTF-8, whatever its
 Content-Type, if the request only reads. If it changes something, its Content-Type must be JSON, or absent, because an
-HTML form on any web page could send it to a server without tokens. A body above the limit of its path is not read, nor
-one of a client without a valid token.
+HTML form on any web page could send it to a server without tokens; that of an import must be Arrow. A body above the
+limit of its path is not read, nor one of a client without a valid token.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ from pipeline.base.errors import Unauthenticated
 
 MAX_TARGET_BYTES = 16 * 1024  # of path and query
 MAX_JSON_BYTES = 4 * 1024 * 1024  # of a body under /v1: SQL has at most 256 KiB, a rule file a million characters
+MAX_IMPORT_BYTES = 32 * 1024 * 1024
 MAX_PROTOCOL_BYTES = 16 * 1024 * 1024  # of Timestream's protocol: 100 records of 256 measures of 2 KB are less
 _ONLY_ASKS = {"/v1/query"}
+ARROW = "application/vnd.apache.arrow.stream"
+_TAKES_ARROW = {"/v1/import"}
 _UNNAMED = {
     "text/plain",
     "application/x-www-form-urlencoded",
@@ -81,6 +84,8 @@ def _limit(scope: Scope) -> int | None:
         return None
     if scope["path"] == "/":
         return MAX_PROTOCOL_BYTES
+    if scope["path"] in _TAKES_ARROW:
+        return MAX_IMPORT_BYTES
     return MAX_JSON_BYTES if scope["path"].startswith("/v1") else None
 
 
@@ -112,6 +117,10 @@ def _as_json(scope: Scope) -> list[tuple[bytes, bytes]]:
     kind, rest = kind.strip(), rest.replace('"', "").strip()
     if "charset=" in rest and rest.partition("charset=")[2].strip() not in {"utf-8", "utf8", "us-ascii"}:
         raise Problem(415, f"Content-Type: {rest} is not taken; JSON is in UTF-8", parameter="body")
+    if scope["path"] in _TAKES_ARROW:
+        if kind != ARROW:
+            raise Problem(415, f"Content-Type: {kind} is not taken here; send {ARROW}", parameter="body")
+        return headers.raw
     is_json = kind in {"", "application/json", "text/json"} or (
         kind.startswith("application/") and kind.endswith("+json")
     )

@@ -860,6 +860,25 @@ class Measure(TypedDict):
     earlier: Earlier
 
 
+class RejectedRows(TypedDict):
+    """Rows of an import that were not stored, for one reason."""
+
+    reason: str
+    count: int
+    rows: Annotated[list[int], Field(description="the places of these rows in the request, from 0")]
+
+
+@_shown(rows=250_000, new=250_000, same=0, replaced=0, rejected=[])
+class Imported(TypedDict):
+    """What became of the rows of an import."""
+
+    rows: int
+    new: Annotated[int, Field(description="that were not there")]
+    same: Annotated[int, Field(description="that were stored already, with the same values")]
+    replaced: Annotated[int, Field(description="whose version is higher than that of the stored row")]
+    rejected: list[RejectedRows]
+
+
 @_shown(measures=[_MEASURE])
 class Measures(TypedDict):
     """The measures, by table."""

@@ -27,6 +27,7 @@ from pipeline.stream.normalise.table_work import TableWork
 from pipeline.stream.normalise.texts import Texts, TypeDecision
 from store.catalog.limits import DEFAULTS, Limits
 from store.endpoint.errors import DamagedPayload
+from store.endpoint.import_payload import read_import
 from store.endpoint.payload import ColumnRoom, read_write
 from store.record import DEFAULT_ACCOUNT, MeasureType, RecordBatch, SeriesIndex, SeriesRegistry, TableId, joined
 
@@ -297,7 +298,7 @@ class Normaliser:
             self._source_count = 0
 
     def _writes(self, frames: Iterable[tuple[int, Frame]], out: Normalised) -> None:
-        """The batches of WriteRecords requests: successive ones of a table with the same measures are one."""
+        """The batches of requests and imports: successive ones of a table with the same measures are one."""
         waiting: dict[TableId, list[RecordBatch]] = {}
         for offset, frame in frames:
             for batch in self._requests(frame, offset, out):
@@ -313,11 +314,12 @@ class Normaliser:
 
         They were validated when they were received, so a failure here means damage.
         """
+        read = read_import if frame.kind is FrameKind.IMPORT else read_write
         for row, (account, payload, arrival_ns) in enumerate(
             zip(frame.accounts, frame.payloads, frame.arrival_ns, strict=True)
         ):
             try:
-                write = read_write(payload, account)
+                write = read(payload, account)
                 _, types, _, _ = self._known(write.table)
                 free = self._most_measures(write.table, types) - len(types)
                 room = ColumnRoom(types, free, self._limits.dimensions)

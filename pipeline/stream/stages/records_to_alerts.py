@@ -42,4 +42,6 @@ async def _evaluate(work: WorkBatch) -> list[Transition]:
 
 
 def _evaluate_rows(engine: Engine, batches: Iterable[RecordBatch]) -> list[Transition]:
-    return [transition for batch in batches if len(batch) for transition in engine.evaluate(batch)]
+    """What rows change; not those of imports, which tell of the past of other systems."""
+    seen = (batch for batch in batches if len(batch) and not batch.is_import)
+    return [transition for batch in seen for transition in engine.evaluate(batch)]

@@ -256,6 +256,7 @@ async def test_every_answer_is_one_the_document_describes(asked: HttpService, do
         "get /v1/deletes/{delete_id}",
         "post /v1/deletes",
         "post /",
+        "post /v1/import",
         "post /v1/queries/{query_id}/cancel",
         "post /v1/rules/reload",
         "post /v1/silences/{silence_id}/end",

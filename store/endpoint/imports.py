@@ -1,0 +1,72 @@
+"""Imports: rows of the past from another system, many at a time, by the version rules of WriteRecords.
+
+They go through the log as every row does. So an import can be repeated, or broken off and begun again, at any point: a
+row that is stored already is the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+
+from store.catalog.catalog import TableInfo, TableSettings
+from store.endpoint.context import Context
+from store.endpoint.import_rows import ImportRows, read_import_rows
+from store.endpoint.write import WriteRecords, find_table, refuse_own, why_rejected
+from store.errors import DatabaseExists, TableExists
+from store.record import Applied, Int64s, Outcome, TableId
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Imported:
+    """What became of the rows of a request: how many have each outcome, and by reason the places of those rejected."""
+
+    rows: int
+    new: int
+    same: int
+    replaced: int
+    rejected: Mapping[str, Int64s]
+
+
+async def import_rows(write: WriteRecords, call: Context, table: TableId, body: bytes, *, create: bool) -> Imported:
+    """Store the rows in an Arrow IPC stream; `create`: also a table that does not exist.
+
+    Raises Validation, UnknownDatabase, UnknownTable, LimitReached, TimeoutError, and as the writer.
+    """
+    refuse_own(table.database)
+    info = await asyncio.to_thread(_table, call, table, create)
+    rows = await asyncio.to_thread(read_import_rows, body, info, call.now_ns)
+    applied = await write.store_import(call, info, rows)
+    return _told(call, rows, applied)
+
+
+def _table(call: Context, table: TableId, create: bool) -> TableInfo:
+    catalog = call.store.catalog
+    if create and catalog.ensure(table) is None:
+        with suppress(DatabaseExists):
+            catalog.create_database(table.account, table.database)
+        with suppress(TableExists):
+            catalog.create_table(table, TableSettings())
+    return find_table(call.store, table)
+
+
+def _told(call: Context, rows: ImportRows, applied: Applied) -> Imported:
+    counts = np.bincount(applied.outcomes, minlength=len(Outcome)).tolist()
+    if counts[Outcome.SKIPPED]:
+        raise TimeoutError("the table was deleted meanwhile, or the rows were applied before their worker ended")
+    rejected = dict(rows.rejected)
+    stored = {Outcome.NEW, Outcome.SAME, Outcome.REPLACED}
+    for outcome in (outcome for outcome in Outcome if outcome not in stored and counts[outcome]):
+        is_it = applied.outcomes == outcome
+        for existing in np.unique(applied.existing_version[is_it]).tolist():
+            places = np.flatnonzero(is_it & (applied.existing_version == existing))
+            for version in np.unique(rows.parts.version[places]).tolist():
+                of_version = places[rows.parts.version[places] == version]
+                reason = why_rejected(outcome, version, existing, call.store.catalog.limits, call.account)
+                rejected[reason] = np.sort(np.concatenate((rejected.get(reason, of_version[:0]), rows.at[of_version])))
+    total = len(applied.outcomes) + sum(map(len, rows.rejected.values()))
+    return Imported(total, counts[Outcome.NEW], counts[Outcome.SAME], counts[Outcome.REPLACED], rejected)
