@@ -108,7 +108,8 @@ async def test_versions_decide_between_rows_of_one_key(service: HttpService) -> 
     told = answer.json()
     assert (told["new"], told["same"], told["replaced"]) == (0, 0, 1)
     (rejected,) = told["rejected"]
-    assert rejected["count"] == 1 and rejected["rows"] == [1]
+    assert rejected["count"] == 1
+    assert rejected["rows"] == [1]
     assert rejected["reason"].startswith("The record version 1 is lower than the existing version 2.")
     assert [row[-1] for row in await stored(service)] == [9.0, 2.0]
 
@@ -133,7 +134,8 @@ async def test_a_row_that_cannot_be_stored_costs_itself_only(service: HttpServic
 
     told = (await send(service, arrow(columns, {"t": "measure"}))).json()
 
-    assert told["rows"] == 6 and told["new"] == 1
+    assert told["rows"] == 6
+    assert told["new"] == 1
     reasons = {tuple(entry["rows"]): entry["reason"] for entry in told["rejected"]}
     assert reasons.pop((4,)).startswith("The time is outside the range [1970-01-01T00:00:00.000Z, 2026-11-23T10:15:00")
     assert reasons == {
@@ -166,7 +168,8 @@ async def test_what_is_wrong_with_a_column_refuses_the_request(
 ) -> None:
     answer = await send(service, arrow(columns, kinds))
 
-    assert answer.status_code == 400 and detail in answer.json()["detail"], answer.text
+    assert answer.status_code == 400, answer.text
+    assert detail in answer.json()["detail"]
     assert answer.json()["parameter"] == "body"
 
 
@@ -216,7 +219,8 @@ async def test_imported_rows_have_zones_and_are_no_business_of_rules(service: Ht
     frame = decode_frame(value)
     assert frame.kind is FrameKind.IMPORT
     (batch,) = service.normaliser.normalise(frame, 7).batches
-    assert batch.is_import and _evaluate_rows(None, [batch]) == []  # type: ignore[arg-type]  # it is not asked
+    assert batch.is_import
+    assert _evaluate_rows(None, [batch]) == []
 
 
 def parts_of(rows: int) -> Parts:
@@ -231,11 +235,14 @@ def test_a_payload_is_read_as_it_was_written() -> None:
     batch = read_import(encode_import("d", "t", parts_of(5)), "farm-7").batch(SeriesRegistry(), "log/r/0", 9, 1)
 
     assert (batch.table.account, batch.table.database, batch.table.table) == ("farm-7", "d", "t")
-    assert batch.series.tolist() == [0, 1, 0, 1, 0] and batch.index.zones == [None, "zone"]
-    assert batch.time_ns.tolist() == [1, 2, 3, 4, 5] and batch.version.tolist() == [3] * 5
+    assert batch.series.tolist() == [0, 1, 0, 1, 0]
+    assert batch.index.zones == [None, "zone"]
+    assert batch.time_ns.tolist() == [1, 2, 3, 4, 5]
+    assert batch.version.tolist() == [3] * 5
     assert batch.measures["x"].to_pylist() == [0.0, 1.0, 2.0, 3.0, 4.0]
     assert batch.measures["t"].to_pylist() == ["ä"] * 5
-    assert batch.is_import and batch.by_version
+    assert batch.is_import
+    assert batch.by_version
 
 
 def test_a_damaged_payload_is_refused() -> None:
@@ -250,5 +257,6 @@ def test_rows_are_cut_by_their_size() -> None:
 
     found = list(cut(parts, np.arange(1000), 10_000))
 
-    assert len(found) > 2 and np.concatenate(found).tolist() == list(range(1000))
+    assert len(found) > 2
+    assert np.concatenate(found).tolist() == list(range(1000))
     assert max(len(rows) for rows in found) * 24 < 10_000
