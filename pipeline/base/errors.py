@@ -26,6 +26,8 @@ PipelineError
 ├── ServerUnreachable     the caller: the server does not answer a client command
 │   └── ServerNotTrusted  the caller: the client does not trust its certificate
 ├── ServerRefused         the caller: the server answered that the request is not possible
+│   └── ServerBusy        the server cannot do it now; passes
+├── ImportFailed          the caller: a file cannot be imported; the message says which, and where
 └── OutputFailed          the caller: the answer cannot be written to standard output
     └── ReaderGone        nobody: the reader has closed the pipe
 """
@@ -153,6 +155,14 @@ class ServerNotTrusted(ServerUnreachable):
 
 class ServerRefused(PipelineError):
     """The server answered a client command that the request is not possible; the message is its detail."""
+
+
+class ServerBusy(ServerRefused):
+    """The server cannot do it now. A later request may succeed."""
+
+
+class ImportFailed(PipelineError):
+    """A file cannot be imported; the message names it, the place, and what is allowed."""
 
 
 class OutputFailed(PipelineError):

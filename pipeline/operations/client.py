@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from pipeline.base.errors import ServerNotTrusted, ServerRefused, ServerUnreachable
+from pipeline.base.errors import ServerBusy, ServerNotTrusted, ServerRefused, ServerUnreachable
 from pipeline.base.tls.trust import trusting
 from store.values.urls import without_user_parts
 
@@ -44,6 +44,10 @@ class Client:
     def post(self, *path: str, body: Any) -> httpx.Response:
         """The response to a POST of JSON."""
         return self._ask("POST", path, json=body)
+
+    def send(self, *path: str, parameters: Parameters, body: bytes, kind: str) -> Any:
+        """The JSON that answers a POST of bytes; `kind` is their media type."""
+        return self._ask("POST", path, params=list(parameters), content=body, headers={"content-type": kind}).json()
 
     def stream(self, *path: str, body: Any) -> httpx.Response:
         """The response to a POST of JSON, without its body: read that by `chunks` before this client is closed."""
@@ -82,7 +86,8 @@ class Client:
             ) from error
         if response.is_error:
             response.read()
-            raise ServerRefused(_detail(response))
+            busy = response.status_code == httpx.codes.SERVICE_UNAVAILABLE
+            raise (ServerBusy if busy else ServerRefused)(_detail(response))
         return response
 
 

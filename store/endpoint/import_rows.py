@@ -12,25 +12,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from store.catalog.catalog import TableInfo
 from store.catalog.names import DIMENSION_PAIRS_MAX_BYTES, DIMENSIONS_MAX, MEASURE_VALUE_MAX_BYTES, MEASURES_MAX
 from store.catalog.zones import zone_of
-from store.combinations import combinations
 from store.endpoint.admission import FUTURE_LIMIT_NS
 from store.endpoint.errors import Validation
 from store.endpoint.names import dimension_name_fault, measure_name_fault
 from store.endpoint.payload import SINGLE_MEASURE_PREFIX, Parts, Series, WriteRecord
 from store.host_time import is_set
-from store.memory.newness import Bools
 from store.record import Dimensions, Int64s, MeasureType
+from store.values.combinations import combinations
 from store.values.durations import duration_ns
 from store.values.times import rfc3339
 
 KIND = b"streamgauge.kind"
 KINDS = ("time", "measure_name", "version", "dimension", "measure")
+Bools = npt.NDArray[np.bool_]
+
 ROWS_MAX = 1_000_000  # of a request
 
 _NO_VALUES: Mapping[MeasureType, float | int | bool | str] = {

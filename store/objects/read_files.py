@@ -29,6 +29,12 @@ def open_file(location: Path | S3Location, path: str) -> pa.NativeFile:
     return files.open_input_stream(f"{root}/{path}", compression=None)  # it would go by the name
 
 
+def open_parts(location: Path | S3Location, path: str) -> pa.NativeFile:
+    """A file of which parts are read. Raises OSError."""
+    files, root = _root(location)
+    return files.open_input_file(f"{root}/{path}")
+
+
 def _root(location: Path | S3Location) -> tuple[fs.FileSystem, str]:
     if isinstance(location, Path):
         return fs.LocalFileSystem(), str(location)

@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from store import layout
 from store.catalog.schema import MEASURE_NAME_COLUMN, TIME_COLUMN, Column
-from store.combinations import combinations
 from store.engine.duck import run
 from store.memory.tier import KEY
 from store.reading.scan import magnetic_rows, magnetic_times
@@ -23,6 +22,7 @@ from store.table.core import Core
 from store.table.deletions import without_deleted
 from store.table.incoming import NOTHING_STANDS, Standing
 from store.table.series_state import Places
+from store.values.combinations import combinations
 
 _TIMES = "times_to_find"
 

@@ -37,6 +37,7 @@ IMPORT_SITES = {
     "pyarrow.parquet": (
         *("store/magnetic/delta_log.py", "store/magnetic/parquet.py"),
         *("pipeline/api/http/results.py", "pipeline/operations/history.py"),
+        "pipeline/operations/importing/parquet_files.py",
         "store/unload/result_files.py",
     ),
     "sqlglot": ("store/sql/*.py",),
@@ -69,7 +70,7 @@ IMPORT_SITES = {
     "psutil": ("pipeline/stream/partitions/*.py",),
     "click": ("pipeline/operations/cli/*.py", "simulators/*.py"),
     "rich": ("pipeline/operations/cli/*.py", "simulators/*.py"),
-    "xxhash": ("store/objects/checksum.py",),
+    "xxhash": ("store/objects/checksum.py", "pipeline/operations/importing/row_hashes.py"),
     "yaml": ("store/values/yaml_text.py",),
     "fcntl": ("store/objects/file_lock.py",),
     "boto3": (),

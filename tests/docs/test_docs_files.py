@@ -14,6 +14,7 @@ from pages import PAGES, ROOT, Block, anchors, blocks, links, shell_commands, sp
 
 from pipeline.config.load import load
 from pipeline.operations.cli.group import streamgauge
+from pipeline.operations.importing.mapping import read_mapping
 from rules import load_rules
 from rules.unit_tests import parse_tests, run_test
 from simulators.fleet_file import parse_fleet
@@ -26,6 +27,7 @@ KINDS = (
     "# prometheus rules",
     "# prometheus.yml",
     "# unit tests of rules",
+    "# mapping.yaml",
 )
 # Named as what a data_dir holds, not as files of the repository.
 IN_THE_DATA_DIR = {"brokers/"}
@@ -57,6 +59,14 @@ def test_a_configuration_that_is_shown_loads(block: Block, tmp_path: Path) -> No
     file.write_text(block.text)
 
     load(file, ENVIRON, {})
+
+
+@pytest.mark.parametrize("block", titled("# mapping.yaml"), ids=str)
+def test_a_mapping_that_is_shown_is_read(block: Block, tmp_path: Path) -> None:
+    file = tmp_path / "mapping.yaml"
+    file.write_text(block.text)
+
+    assert read_mapping(file, {}).dimension_names()
 
 
 @pytest.mark.parametrize("block", titled("# rules/"), ids=str)

@@ -860,11 +860,28 @@ class Measure(TypedDict):
     earlier: Earlier
 
 
+class TargetColumn(TypedDict):
+    """A column of the table of an import."""
+
+    name: Annotated[str, Field(description="of the column")]
+    kind: Annotated[str, _one_of("dimension", "zone", "measure", description="what it is")]
+    type: Annotated[str, _one_of(*MeasureType, description="of its values; that of dimensions is varchar")]
+
+
+@_shown(table="farm.history", exists=True, columns=[{"name": "temperature", "kind": "measure", "type": "double"}])
+class ImportTarget(TypedDict):
+    """The table of an import."""
+
+    table: Table
+    exists: Annotated[bool, Field(description="whether there is such a table")]
+    columns: Annotated[list[TargetColumn], Field(description="that rows have")]
+
+
 class RejectedRows(TypedDict):
     """Rows of an import that were not stored, for one reason."""
 
-    reason: str
-    count: int
+    reason: Annotated[str, Field(description="why")]
+    count: Annotated[int, Field(description="of these rows")]
     rows: Annotated[list[int], Field(description="the places of these rows in the request, from 0")]
 
 
@@ -872,11 +889,11 @@ class RejectedRows(TypedDict):
 class Imported(TypedDict):
     """What became of the rows of an import."""
 
-    rows: int
+    rows: Annotated[int, Field(description="of the request")]
     new: Annotated[int, Field(description="that were not there")]
     same: Annotated[int, Field(description="that were stored already, with the same values")]
     replaced: Annotated[int, Field(description="whose version is higher than that of the stored row")]
-    rejected: list[RejectedRows]
+    rejected: Annotated[list[RejectedRows], Field(description="that were not stored, by reason")]
 
 
 @_shown(measures=[_MEASURE])

@@ -40,6 +40,9 @@ COMMANDS: Mapping[str, Entry] = {
         "Messages that could not become records: list, show, replay.",
     ),
     "usage": Entry("pipeline.operations.cli.usage:usage", "What accounts wrote, stored and scanned, and its cost."),
+    "import": Entry(
+        "pipeline.operations.cli.importing:importing", "Import history: UNLOAD, CSV, Parquet, JSON lines, InfluxDB."
+    ),
     "migrate": Entry(
         "pipeline.operations.cli.migrate:migrate", "Moving here from Amazon Timestream: check files, compare answers."
     ),

@@ -11,14 +11,42 @@ from pipeline.api.http.credentials import Who
 from pipeline.api.http.openapi import OF_BODIES, answers
 from pipeline.api.http.problems import Problem
 from pipeline.api.http.request_normalising import ARROW
-from pipeline.api.http.services import Services, services, who
+from pipeline.api.http.services import Services, asker, services, who
+from pipeline.api.http.slots import Asker
 from pipeline.config.roles import Role
+from store.catalog.schema import Column
 from store.endpoint.errors import EndpointError
 from store.record import TableId
 
 router = APIRouter(prefix="/v1/import", tags=["import"])
 
+Table = Annotated[str, Query(description="database.table", pattern=r"^[^.]+\..+$")]
+
 _BODY = {"requestBody": {"required": True, "content": {ARROW: {"schema": {"type": "string", "format": "binary"}}}}}
+
+
+@router.get("", summary="The columns that an import meets", **answers(responses.ImportTarget, 504))
+async def target(
+    parts: Annotated[Services, Depends(services)], asker: Annotated[Asker, Depends(asker)], table: Table
+) -> responses.ImportTarget:
+    """Those of the table; none if it does not exist."""
+    wanted = TableId(asker.account, *table.split(".", 1))
+
+    def answer() -> responses.ImportTarget:
+        found = parts.store.catalog.ensure(wanted)
+        columns: tuple[Column, ...] = ()
+        if found is not None:
+            with parts.store.snapshot(wanted.account) as snapshot:
+                snapshot.look_for_newest()
+                columns = snapshot.schema(wanted.database, wanted.table).columns
+        known = [column for column in columns if column.kind in {"dimension", "zone", "measure"}]
+        return {
+            "table": table,
+            "exists": found is not None,
+            "columns": [{"name": of.name, "kind": str(of.kind), "type": of.type.value} for of in known],
+        }
+
+    return await parts.lists.run(asker, answer, text="an import")
 
 
 @router.post(
@@ -28,7 +56,7 @@ async def import_rows(
     request: Request,
     parts: Annotated[Services, Depends(services)],
     who: Annotated[Who, Depends(who)],
-    table: Annotated[str, Query(description="database.table", pattern=r"^[^.]+\..+$")],
+    table: Table,
     create: Annotated[bool, Query(description="create the table if there is none")] = False,
 ) -> responses.Imported:
     """The body is an Arrow IPC stream of 1 to 1,000,000 rows. What a column is stands in the metadata of its field,

@@ -1,0 +1,107 @@
+"""One import from beginning to end: reads the files, sends what is not stored yet, and compares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from pipeline.base.errors import ServerBusy
+from pipeline.operations.client import Client
+from pipeline.operations.importing.comparison import Compared, ReadBack, compare
+from pipeline.operations.importing.conversion import converted
+from pipeline.operations.importing.journal import FileState, Journal
+from pipeline.operations.importing.mapping import FileMapping
+from pipeline.operations.importing.plan import Plan, TargetColumn, plan_for
+from pipeline.operations.importing.sending import Chunk, Sender, patiently
+from pipeline.operations.importing.source_files import Reading, Source
+from store.record import MeasureType
+
+PATIENCE_S = 300.0
+
+
+class Progress(Protocol):
+    """Is told how an import goes on. Any thread."""
+
+    def sent(self, rows: int) -> None:
+        """So many more rows are stored."""
+        ...
+
+    def compared(self, rows: int) -> None:
+        """So many more rows were compared."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """What to import, and whereto; `create`: also into a table that does not exist."""
+
+    source: Source
+    mapping: FileMapping
+    server: Client
+    table: str
+    create: bool = False
+    patience_s: float = PATIENCE_S
+
+    def plans(self) -> Iterator[tuple[int, Reading, Plan]]:
+        """For each file its number, how it is read, and what its columns become. Raises ConfigError, ImportFailed."""
+        target = self._target()
+        for number, file in enumerate(self.source.files):
+            reading = self.source.reading(file)
+            columns = reading.columns()
+            yield number, reading, plan_for(columns, self.mapping, target, file.name)
+
+    def send(self, journal: Journal, progress: Progress) -> None:
+        """Store all rows that the journal does not have."""
+        sender = Sender(self.server, self.table, journal, progress.sent, create=self.create, patience_s=self.patience_s)
+        with sender:
+            for number, reading, plan in self.plans():
+                if not journal.is_stored(number):
+                    self._send_file(journal, sender, number, reading.tables(plan), plan)
+
+    def compare(self, journal: Journal, progress: Progress) -> list[Compared]:
+        """What the server has of each file."""
+        columns: dict[str, str] = {}
+        for _, _, plan in self.plans():
+            columns |= dict.fromkeys(plan.dimensions.values(), "dimension")
+            columns |= {name: "measure" for name, _ in plan.measures.values()}
+        there = {column.name for column in self._target()}
+        known = {name: kind for name, kind in columns.items() if name in there}  # no row had a value of the others
+        return compare(journal, ReadBack(self.server, self.table, known, self.patience_s), progress.compared)
+
+    def _send_file(self, journal: Journal, sender: Sender, number: int, tables: Iterator[pa.Table], plan: Plan) -> None:
+        stored = set(journal.files[number].chunks)
+        first_row, chunk = 1, 0
+        for table in tables:
+            if chunk not in stored:
+                rows = converted(table, plan, self.source.files[number].name)
+                sender.send(Chunk(number, chunk, first_row, rows))
+            first_row, chunk = first_row + len(table), chunk + 1
+        journal.end_file(number, chunk)
+
+    def _target(self) -> list[TargetColumn]:
+        """The columns of the table. Raises ServerUnreachable, ServerRefused."""
+
+        def ask() -> Any:
+            return self.server.get("v1", "import", parameters=[("table", self.table)])
+
+        found = patiently(ask, self.patience_s, (ServerBusy,))  # that there is none is told at once
+        return [TargetColumn(of["name"], of["kind"], MeasureType(of["type"])) for of in found["columns"]]
+
+
+def summary(state: FileState, compared: Compared | None) -> Mapping[str, object]:
+    """What is told of a file at the end."""
+    found: dict[str, object] = {
+        "file": state.path,
+        "rows": state.rows,
+        "new": state.new,
+        "same": state.same,
+        "replaced": state.replaced,
+        "rejected": sum(of.count for of in state.rejected.values()),
+    }
+    if compared is not None:
+        found |= {"hash": f"{compared.hash:016x}", "stored_hash": f"{compared.found_hash:016x}"}
+        found["missing"] = compared.rows - compared.found
+    return found

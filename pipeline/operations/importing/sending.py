@@ -1,0 +1,153 @@
+"""Sends converted chunks to a server, some at once, and notes each in the journal when all of its rows are stored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.base.errors import ServerBusy, ServerUnreachable
+from pipeline.operations.client import Client
+from pipeline.operations.importing.journal import Journal
+from pipeline.operations.importing.plan import TIME
+from pipeline.operations.importing.row_hashes import row_hashes
+
+T = TypeVar("T")
+
+ARROW = "application/vnd.apache.arrow.stream"
+AT_ONCE = 3  # the server converts one request while it stores another
+REQUEST_BYTES = 12 << 20
+_AGAIN_AFTER_S = 0.5
+_COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Rows of the `number`th part of a file, in its order; `first_row` is the number of the first, from 1."""
+
+    file: int
+    number: int
+    first_row: int
+    rows: pa.Table
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """What became of rows: how many of each outcome, and by reason the places of those rejected."""
+
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("new", "same", "replaced"), 0))
+    rejected: dict[str, list[int]] = field(default_factory=dict)
+
+    def add(self, answer: Mapping[str, Any], places: np.ndarray[Any, np.dtype[np.int64]]) -> None:
+        """Add the answer to a request with these rows."""
+        for name in self.counts:
+            self.counts[name] += answer[name]
+        for entry in answer["rejected"]:
+            self.rejected.setdefault(entry["reason"], []).extend(places[entry["rows"]].tolist())
+
+
+class Sender:
+    """Sends chunks in the background. A context manager; at its end all are sent, or the first error is raised."""
+
+    def __init__(
+        self,
+        server: Client,
+        table: str,
+        journal: Journal,
+        sent: Callable[[int], None],
+        *,
+        create: bool,
+        patience_s: float,
+    ) -> None:
+        """`sent` is called with the number of rows of each chunk; `patience_s`: how long to wait for a server."""
+        self._server = server
+        self._parameters = [("table", table), *([("create", "true")] if create else [])]
+        self._journal = journal
+        self._sent = sent
+        self._patience_s = patience_s
+        self._threads = ThreadPoolExecutor(AT_ONCE)
+        self._going: set[Future[None]] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: object, __: TracebackType | None) -> None:
+        if kind is None:
+            self._collect(0)
+        self._threads.shutdown(wait=kind is None, cancel_futures=True)
+
+    def send(self, chunk: Chunk) -> None:
+        """Send a chunk, or wait until one that is being sent is stored. Raises what sending raised."""
+        self._collect(AT_ONCE)
+        self._going.add(self._threads.submit(self._send, chunk))
+
+    def _collect(self, most: int) -> None:
+        while self._going and len(self._going) >= max(most, 1):
+            done, self._going = wait(self._going, return_when=FIRST_COMPLETED)
+            for each in done:
+                each.result()
+
+    def _send(self, chunk: Chunk) -> None:
+        rows = chunk.rows
+        times = rows[TIME].combine_chunks().fill_null(0).to_numpy(zero_copy_only=False)
+        order = np.argsort(times, kind="stable")
+        is_sorted = bool((times[1:] >= times[:-1]).all())
+        ordered = rows if is_sorted else rows.take(pa.array(order))
+        outcomes = Outcomes()
+        for begin, part in pieces(ordered):
+            outcomes.add(self._stored(part), order[begin : begin + len(part)])
+        taken = np.ones(len(rows), np.bool_)
+        for places in outcomes.rejected.values():
+            taken[places] = False
+        kept = order[taken[order]]
+        hashes = row_hashes(rows)
+        numbers = {reason: [chunk.first_row + at for at in sorted(of)] for reason, of in outcomes.rejected.items()}
+        self._journal.note(chunk.file, chunk.number, len(rows), outcomes.counts, numbers, times[kept], hashes[kept])
+        self._sent(len(rows))
+
+    def _stored(self, rows: pa.Table) -> Mapping[str, Any]:
+        """The answer for these rows; they are sent again while the server is away."""
+        body = encoded(rows)
+
+        def send() -> Mapping[str, Any]:
+            found: Mapping[str, Any] = self._server.send(
+                "v1", "import", parameters=self._parameters, body=body, kind=ARROW
+            )
+            return found
+
+        return patiently(send, self._patience_s)
+
+
+def patiently(
+    ask: Callable[[], T], patience_s: float, passing: tuple[type[Exception], ...] = (ServerBusy, ServerUnreachable)
+) -> T:
+    """What the server answers, asked again while it is away or busy, but not for longer than this."""
+    deadline_s = time.monotonic() + patience_s
+    while True:
+        try:
+            return ask()
+        except passing:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(_AGAIN_AFTER_S)
+
+
+def pieces(rows: pa.Table) -> Sequence[tuple[int, pa.Table]]:
+    """The rows in parts of about `REQUEST_BYTES`, with the place of the first of each."""
+    step = max(1, len(rows) * REQUEST_BYTES // max(rows.nbytes, 1))
+    return [(begin, rows.slice(begin, step)) for begin in range(0, len(rows), step)]
+
+
+def encoded(rows: pa.Table) -> bytes:
+    """The body of a request."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema, options=_COMPRESSED) as stream:
+        stream.write_table(rows.combine_chunks())
+    found: bytes = sink.getvalue().to_pybytes()
+    return found
