@@ -86,7 +86,7 @@ class Client:
             ) from error
         if response.is_error:
             response.read()
-            busy = response.status_code == httpx.codes.SERVICE_UNAVAILABLE
+            busy = response.status_code in {httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS}
             raise (ServerBusy if busy else ServerRefused)(_detail(response))
         return response
 

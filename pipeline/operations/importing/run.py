@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from pipeline.base.errors import ServerBusy
+from pipeline.base.errors import ServerBusy, ServerUnreachable
 from pipeline.operations.client import Client
 from pipeline.operations.importing.comparison import Compared, ReadBack, compare
 from pipeline.operations.importing.conversion import converted
@@ -34,7 +34,7 @@ class Progress(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Import:
     """What to import, and whereto; `create`: also into a table that does not exist."""
 
@@ -44,6 +44,7 @@ class Import:
     table: str
     create: bool = False
     patience_s: float = PATIENCE_S
+    _has_answered: bool = False
 
     def plans(self) -> Iterator[tuple[int, Reading, Plan]]:
         """For each file its number, how it is read, and what its columns become. Raises ConfigError, ImportFailed."""
@@ -87,7 +88,10 @@ class Import:
         def ask() -> Any:
             return self.server.get("v1", "import", parameters=[("table", self.table)])
 
-        found = patiently(ask, self.patience_s, (ServerBusy,))  # that there is none is told at once
+        # that there is no server is told at once; that it is away is waited for
+        passing = (ServerBusy, ServerUnreachable) if self._has_answered else (ServerBusy,)
+        found = patiently(ask, self.patience_s, passing)
+        self._has_answered = True
         return [TargetColumn(of["name"], of["kind"], MeasureType(of["type"])) for of in found["columns"]]
 
 

@@ -1,0 +1,184 @@
+"""CSV, JSON lines and line protocol, and an import that is broken off, as a user has them."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.base.errors import ImportFailed, ServerRefused
+from pipeline.operations.cli.group import run
+from pipeline.operations.importing import source_files
+from pipeline.operations.importing.comparison import ReadBack, compare
+from pipeline.operations.importing.influx_files import InfluxReading
+from pipeline.operations.importing.journal import Journal
+from pipeline.operations.importing.mapping import Measure, Time
+from pipeline.operations.importing.source_files import Source, named_files
+from pipeline.operations.importing.text_files import CsvForm, CsvReading, JsonReading
+from store.record import MeasureType
+from tests.support.http_service import NOW_NS, NS
+from tests.support.import_service import ImportService, Noted, told
+
+CSV = (
+    "ts,dev,temp,state,count,on\n"
+    '{0},d-1,21,"ok, ""fine""",9007199254740993,true\n'
+    '{1},d-1,,"",,false\n'
+    '{2},"d\n2",-1e-3,x,,\n'
+)
+ALL = 'SELECT * FROM "past"."rows" ORDER BY time'
+TS = [NOW_NS // 1_000_000 - 1000 + number for number in range(3)]
+
+
+def rows_of(past: ImportService) -> list[dict[str, Any]]:
+    return list(past.rows(ALL).drop_columns(["time"]).to_pylist())
+
+
+def test_csv(past: ImportService) -> None:
+    """An empty cell is nothing, two quotes are an empty text, and whole numbers are exact where they are wanted."""
+    (past.folder / "a.csv.gz").write_bytes(gzip.compress(CSV.format(*TS).encode()))
+    source = Source(named_files([str(past.folder / "a.csv.gz")]), lambda file: CsvReading(file, CsvForm()))
+
+    journal, (compared,) = past.load(
+        source,
+        time=Time("ts", "ms"),
+        measure_name="climate",
+        dimensions=["dev"],
+        measures={"temp": Measure("temperature"), "state": Measure(), "count": MeasureType.BIGINT},
+    )
+
+    assert told(journal) == {"rows": 3, "new": 3, "same": 0, "replaced": 0, "rejected": 0}
+    assert compared.is_equal
+    first, second, third = rows_of(past)
+    assert (first["dev"], first["temperature"], first["state"], first["count"], first["on"]) == (
+        *("d-1", 21.0, 'ok, "fine"', 9007199254740993, True),
+    )
+    assert (second["temperature"], second["state"], second["count"], second["on"]) == (None, "", None, False)
+    assert (third["dev"], third["temperature"], third["on"]) == ("d\n2", -0.001, None)
+
+
+def test_json_lines(past: ImportService) -> None:
+    lines = [
+        {"time": "2026-11-23T09:00:00.000000001Z", "dev": "ß", "x": 1, "when": "2026-01-01", "ok": True},
+        {"time": "2026-11-23T09:00:00.000000002Z", "dev": "試", "x": 2.5, "when": "", "ok": None},
+    ]
+    (past.folder / "a.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+    source = Source(named_files([str(past.folder / "a.jsonl")]), JsonReading)
+
+    journal, (compared,) = past.load(source, measure_name="m", dimensions=["dev"], measures=["when"])
+
+    assert told(journal)["new"] == 2
+    assert compared.is_equal
+    assert [(row["dev"], row["x"], row["when"], row["ok"]) for row in rows_of(past)] == [
+        *[("ß", 1.0, "2026-01-01", True), ("試", 2.5, "", None)],
+    ]
+
+
+def test_influx(past: ImportService) -> None:
+    """Measurements with their own tags and fields, in one table."""
+    at = NOW_NS // 1000 - 10
+    text = f'climate,room=a\\ b temp=21.5,n=3i {at}\npower,room=c,phase=1 watts=7,note="x, y" {at + 1}\n'
+    (past.folder / "a.lp.gz").write_bytes(gzip.compress(text.encode()))
+    source = Source(named_files([str(past.folder / "a.lp.gz")]), lambda file: InfluxReading(file, "us"))
+
+    journal, (compared,) = past.load(source, time=Time("time", "ns"))
+
+    assert told(journal)["new"] == 2
+    assert compared.is_equal
+    first, second = rows_of(past)
+    assert (first["measure_name"], first["room"], first["phase"], first["temp"], first["n"]) == (
+        *("climate", "a b", None, 21.5, 3),
+    )
+    assert (second["measure_name"], second["phase"], second["watts"], second["note"]) == ("power", "1", 7.0, "x, y")
+
+
+def test_a_field_has_one_type(past: ImportService) -> None:
+    (past.folder / "a.lp").write_text('a,t=1 x=1 1\n\nb,t=1 x="one" 2\n')
+    source = Source(named_files([str(past.folder / "a.lp")]), lambda file: InfluxReading(file, "ns"))
+
+    with pytest.raises(ImportFailed, match=r"a\.lp: line 3: the field x is a varchar, and was a double before"):
+        past.load(source, time=Time("time", "ns"))
+
+
+def csv_source(past: ImportService, rows: int) -> Source:
+    lines = [f"{NOW_NS - 3600 * NS + number * 1000},s{number % 3},{number}" for number in range(rows)]
+    (past.folder / "b.csv").write_text("time,sensor,x\n" + "\n".join(lines) + "\n")
+    return Source(named_files([str(past.folder / "b.csv")]), lambda file: CsvReading(file, CsvForm()))
+
+
+def test_an_import_goes_on_where_it_ended(past: ImportService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks that are stored are not sent again; what was sent and not noted is the same."""
+    monkeypatch.setattr(source_files, "CHUNK_ROWS", 10)
+    source, send, sent = csv_source(past, 100), type(past.server).send, []
+
+    def failing(*parts: Any, **options: Any) -> Any:
+        sent.append(1)
+        if len(sent) == 5:
+            raise ServerRefused("broken off")
+        return send(*parts, **options)
+
+    mapping: dict[str, Any] = {"time": Time("time", "ns"), "measure_name": "m"}
+    monkeypatch.setattr(type(past.server), "send", failing)
+    with pytest.raises(ServerRefused, match="broken off"):
+        past.load(source, **mapping)
+    stored = Journal(past.folder / "journal", [(file.path, file.size_bytes) for file in source.files])
+    journal, (compared,) = past.load(source, **mapping)
+
+    assert stored.is_continued
+    assert 0 < stored.files[0].rows < 100
+    assert told(journal)["rows"] == 100
+    assert told(journal)["new"] + told(journal)["same"] == 100
+    assert len(sent) - 5 == (100 - stored.files[0].rows) // 10
+    assert (compared.rows, compared.found, compared.is_equal) == (100, 100, True)
+    assert len(rows_of(past)) == 100
+
+
+def test_rows_that_are_missing_are_noticed(past: ImportService) -> None:
+    """The comparison reads what the server has: another value, and a row that is not there, are seen."""
+    source = csv_source(past, 20)
+    mapping: dict[str, Any] = {"time": Time("time", "ns"), "measure_name": "m"}
+    journal, _ = past.load(source, **mapping)
+    taken = journal.taken()[0, 0]
+    assert len(taken) == 20
+    damaged = taken.copy()
+    damaged["hash"][3] ^= 1
+    damaged.tofile(journal.folder / "0-0.rows")
+
+    back = ReadBack(past.server, "past.rows", {"sensor": "dimension", "x": "measure"}, 30)
+    (found,) = compare(journal, back, Noted().compared)
+
+    assert (found.rows, found.found, found.is_equal) == (20, 19, False)
+
+
+def test_the_command(past: ImportService, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says what a column becomes, what became of each file, which rows are rejected, and forgets the journal."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(past.folder / "state"))
+    csv_source(past, 20)
+    file = past.folder / "b.csv"
+    url = str(past.http.base_url)
+    options = [str(file), "--table", "past.rows", "--create", "--time-unit", "ns", "--measure-name", "m"]
+
+    assert run(["--endpoint", url, "import", "csv", *options, "--dry-run"]) == 0
+    assert "sensor\tdimension\tsensor\tvarchar" in capsys.readouterr().out
+    assert run(["--endpoint", url, "import", "csv", *options]) == 0
+    header, line = capsys.readouterr().out.splitlines()
+    assert header.split("\t")[:4] == ["file", "rows", "new", "same"]
+    assert line.split("\t")[:4] == ["b.csv", "20", "20", "0"]
+    assert line.split("\t")[6] == line.split("\t")[7]
+    assert not list((past.folder / "state").rglob("import.json"))
+
+    file.write_text(file.read_text().replace(",s0,0\n", ",s0,7\n"))
+    assert run(["--endpoint", url, "import", "csv", *options]) == 1
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[1].split("\t")[1:6] == ["20", "0", "19", "0", "1"]
+    assert "b.csv: 1 rows rejected: A record already exists with the same time" in captured.err
+    assert run(["--endpoint", url, "import", "csv", *options, "--record-version", "2", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["total"]["replaced"] == 20
+
+
+def test_without_a_server_the_command_says_what_to_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.csv").write_text("time,s,x\n1,a,2\n")
+    options = [str(tmp_path / "a.csv"), "--table", "a.b", "--time-unit", "s", "--measure-name", "m"]
+
+    assert run(["--endpoint", "http://127.0.0.1:9", "import", "csv", *options]) == 3
+    assert "start one with `streamgauge up`" in capsys.readouterr().err
