@@ -25,6 +25,7 @@ class Sent:
         import schemathesis  # for a second
 
         schemathesis.serializer.alias("application/x-amz-json-1.0", "application/json")
+        schemathesis.serializer.alias("application/vnd.apache.arrow.stream", "application/octet-stream")
         self.service = HttpService(folder)
         self._runner = runner
         self._running = self.service.app.router.lifespan_context(self.service.app)
