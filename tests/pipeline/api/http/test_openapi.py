@@ -125,7 +125,6 @@ def calls(letter_id: str) -> list[Call]:
         "/v1/devices?limit=0": 400,
         "/v1/me": 200,
         "/v1/measures": 200,
-        "/v1/usage": 200,
         "/v1/import?table=farm.climate": 200,
         "/v1/import?table=farm.none": 200,
         "/v1/measures?table=farm.none": 404,
