@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -73,14 +74,18 @@ class Sender:
         self._patience_s = patience_s
         self._threads = ThreadPoolExecutor(AT_ONCE)
         self._going: set[Future[None]] = set()
+        self._is_ending = threading.Event()  # nothing is sent again any more
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: object, __: TracebackType | None) -> None:
-        if kind is None:
-            self._collect(0)
-        self._threads.shutdown(wait=kind is None, cancel_futures=True)
+        try:
+            if kind is None:
+                self._collect(0)
+        finally:
+            self._is_ending.set()
+            self._threads.shutdown(cancel_futures=True)
 
     def send(self, chunk: Chunk) -> None:
         """Send a chunk, or wait until one that is being sent is stored. Raises what sending raised."""
@@ -121,21 +126,24 @@ class Sender:
             )
             return found
 
-        return patiently(send, self._patience_s)
+        return patiently(send, self._patience_s, is_ending=self._is_ending)
 
 
 def patiently(
-    ask: Callable[[], T], patience_s: float, passing: tuple[type[Exception], ...] = (ServerBusy, ServerUnreachable)
+    ask: Callable[[], T],
+    patience_s: float,
+    passing: tuple[type[Exception], ...] = (ServerBusy, ServerUnreachable),
+    is_ending: threading.Event | None = None,
 ) -> T:
     """What the server answers, asked again while it is away or busy, but not for longer than this."""
+    is_ending = is_ending or threading.Event()
     deadline_s = time.monotonic() + patience_s
     while True:
         try:
             return ask()
         except passing:
-            if time.monotonic() > deadline_s:
+            if time.monotonic() > deadline_s or is_ending.wait(_AGAIN_AFTER_S):
                 raise
-            time.sleep(_AGAIN_AFTER_S)
 
 
 def pieces(rows: pa.Table) -> Sequence[tuple[int, pa.Table]]:
