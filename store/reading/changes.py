@@ -28,13 +28,13 @@ class Changes:
     """Up to a version.
 
     slots    ascending: time // width; None: any may have changed
-    emptied  some of these, or others that had some: rows are gone that a DELETE chose
+    emptied  slots of which rows are gone that a DELETE chose; None: any may be
     from_ns  of the oldest row; None: there is no row
     """
 
     version: int
     slots: Int64s | None
-    emptied: Int64s
+    emptied: Int64s | None
     from_ns: int | None
 
 
@@ -46,14 +46,16 @@ def changes(cursor: Cursor, newest: Newest, since: int, width_ns: int) -> Change
     """The changes of a table after version `since`, -1: before the first. Raises MagneticTierError, QueryFailed."""
     version = newest.version
     from_ns = min((file.from_ns for file in version.files), default=None)
-    if since < 0 or version.number - since > MOST_COMMITS or version.number < since:
+    if since < 0:
         return Changes(version.number, None, _NOTHING, from_ns)
+    if not since <= version.number <= since + MOST_COMMITS:
+        return Changes(version.number, None, None, from_ns)
     added: list[DataFile] = []
     days: set[int] = set()
     for number in range(since + 1, version.number + 1):
         commit = delta_log.read(newest.location, number)
         if not commit:  # a checkpoint has replaced it
-            return Changes(version.number, None, _NOTHING, from_ns)
+            return Changes(version.number, None, None, from_ns)
         added += delta_log.new_files(commit)
         days.update(delta_log.deleted_days(commit))
     there = {file.path for file in version.files}

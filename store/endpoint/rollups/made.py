@@ -58,13 +58,13 @@ def begin(catalog: Catalog, account: str, table: str, source_ns: int, owner: str
     return found[0]
 
 
-def end(catalog: Catalog, account: str, table: str, made: Made) -> None:
-    """Say how far the table is made. Raises Lost if another worker has begun since."""
+def save(catalog: Catalog, account: str, table: str, made: Made) -> None:
+    """Save how far the table is made. Raises Lost if another worker has begun since."""
 
     def changed(said: Said) -> Said:
         if _made(said, table, made.source_ns).trigger_ns != made.trigger_ns:
             raise Lost
-        return _with(said, table, msgspec.structs.replace(made, owner="", seen_ns=0))
+        return _with(said, table, made)
 
     catalog.update_account(account, changed)
 

@@ -12,29 +12,26 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import msgspec
-import numpy as np
-
 from store.catalog.catalog import TableInfo
 from store.catalog.rollup_table import RollupTable
 from store.catalog.schema import Column
-from store.endpoint.batch_model import Model
 from store.endpoint.context import Context
-from store.endpoint.errors import EndpointError, QueryExecution, Validation
-from store.endpoint.rollups.made import Lost, Made, begin, end, made_of
-from store.endpoint.rollups.statement import due_ranges, measures_of, statement, statement_of_gone
-from store.endpoint.scheduled.derived import Deriving, Result
+from store.endpoint.errors import EndpointError
+from store.endpoint.rollups.made import Lost, Made, begin, made_of, save
+from store.endpoint.rollups.making import Making
+from store.endpoint.rollups.statement import due_ranges, measures_of
+from store.endpoint.scheduled.derived import Deriving
 from store.endpoint.write import WriteRecords, find_table
 from store.errors import StoreError
 from store.reading.changes import Changes
 from store.reading.rollup_tables import first_whole_bin_ns
 from store.record import TableId
-from store.sql import SqlRequest
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 30.0
 SETTLED_NS = 60_000_000_000  # after its end a bin is made: most rows have come, and are committed
+SAVE_EVERY_NS = 10_000_000_000  # while it takes longer
 SAVE_COMMITS = 50  # that changed no bin, so that they are not read again
 
 
@@ -66,6 +63,8 @@ class RollupMaker:
                 await self._make(info, rollup)
             except Lost:
                 continue
+            except self.refusals as error:
+                log.info("the rollup table %s.%s waits: %s", *rollup.target, error)
             except (EndpointError, StoreError, OSError) as error:
                 log.warning("the rollup table %s.%s waits: %s", *rollup.target, error)
             except Exception:  # whatever it is, the others are made
@@ -96,70 +95,19 @@ class RollupMaker:
         made = await asyncio.to_thread(begin, catalog, account, name, info.created_ns, self.owner, call.now_ns)
         deriving = Deriving(self.write, self.call_for, account, self.refusals, made.trigger_ns)
         target = await asyncio.to_thread(find_table, call.store, TableId(account, *rollup.target))
+        making = Making(deriving, rollup, target, columns, found)
         for from_ns, to_ns in ranges:
-            await self._range(deriving, target, rollup, columns, from_ns, to_ns)
-            if np.any((found.emptied >= from_ns // rollup.bin_ns) & (found.emptied < to_ns // rollup.bin_ns)):
-                await self._clear(deriving, target, rollup, columns, from_ns, to_ns)
-        now_made = msgspec.structs.replace(made, version=found.version, made_to_ns=max(end_ns, made.made_to_ns))
-        await asyncio.to_thread(end, catalog, account, name, now_made)
+            await making.make(from_ns, to_ns)
+            now_ns = self.call_for(account).now_ns
+            if now_ns - made.seen_ns >= SAVE_EVERY_NS:
+                made.seen_ns = now_ns
+                if found.slots is None or from_ns >= made.made_to_ns:  # all that has changed before is made
+                    made.version, made.made_to_ns = found.version, to_ns
+                await asyncio.to_thread(save, catalog, account, name, made)
+        made.version, made.made_to_ns, made.owner = found.version, max(end_ns, made.made_to_ns), ""
+        await asyncio.to_thread(save, catalog, account, name, made)
 
     def _changes(self, table: TableId, rollup: RollupTable, made: Made) -> tuple[Changes, Sequence[Column]]:
         with self.call_for(table.account).store.snapshot(table.account) as snapshot:
             found = snapshot.changes(table, made.version, rollup.bin_ns)
             return found, snapshot.schema(table.database, table.table).columns
-
-    async def _range(
-        self,
-        deriving: Deriving,
-        target: TableInfo,
-        rollup: RollupTable,
-        columns: Sequence[Column],
-        from_ns: int,
-        to_ns: int,
-    ) -> None:
-        """Make the bins in [from, to); in parts, if the result of all is too large."""
-        text, model = statement(rollup, columns, from_ns, to_ns)
-        call, result = self.call_for(deriving.account), Result()
-        request = SqlRequest(text, deriving.version, call.executor.limits.result_rows, is_cut=False)
-        try:
-            parts = await deriving.ask(request, model, result)
-        except (QueryExecution, Validation):
-            bins = (to_ns - from_ns) // rollup.bin_ns
-            if bins == 1:
-                raise
-            middle_ns = from_ns + bins // 2 * rollup.bin_ns
-            await self._range(deriving, target, rollup, columns, from_ns, middle_ns)
-            await self._range(deriving, target, rollup, columns, middle_ns, to_ns)
-            return
-        await self._store(deriving, target, model, parts, result)
-
-    async def _clear(
-        self,
-        deriving: Deriving,
-        target: TableInfo,
-        rollup: RollupTable,
-        columns: Sequence[Column],
-        from_ns: int,
-        to_ns: int,
-    ) -> None:
-        """Set the counts of those rows in [from, to) to 0 whose rows were all deleted."""
-        call, result = self.call_for(deriving.account), Result()
-        made = await asyncio.to_thread(self._columns, target.table)
-        gone = statement_of_gone(rollup, columns, made, from_ns, to_ns)
-        if gone is None:
-            return
-        request = SqlRequest(gone[0], deriving.version, call.executor.limits.result_rows, is_cut=False)
-        parts = await deriving.ask(request, gone[1], result)
-        await self._store(deriving, target, gone[1], parts, result)
-
-    def _columns(self, table: TableId) -> Sequence[Column]:
-        with self.call_for(table.account).store.snapshot(table.account) as snapshot:
-            return snapshot.schema(table.database, table.table).columns
-
-    async def _store(
-        self, deriving: Deriving, target: TableInfo, model: Model, parts: Sequence[bytes], result: Result
-    ) -> None:
-        await deriving.store(target, model, parts, result)
-        if result.mistakes.count:
-            name = f"{target.table.database}.{target.table.table}"
-            log.warning("the rollup table %s lacks some bins: %s", name, result.mistakes.told)

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from store.endpoint.context import Buckets, Context
-from store.endpoint.errors import EndpointError, InternalServer, ResourceNotFound, Validation
+from store.endpoint.errors import EndpointError, ResourceNotFound, Validation
 from store.endpoint.scheduled.claims import ABANDONED_NS, Claims, Lost
 from store.endpoint.scheduled.derived import Deriving, Result
 from store.endpoint.scheduled.running import Running
@@ -123,38 +123,29 @@ class ScheduledRunner:
 
     async def _run(self, claims: Claims, query: ScheduledQuery, started: Started) -> None:
         """Make a run that has been taken. Raises Lost, StoreError, OSError if its end cannot be kept."""
-        account, result, failure, disables, began_s = claims.account, Result(), "", False, time.perf_counter()
+        account, result, began_s = claims.account, Result(), time.perf_counter()
         deriving = Deriving(self.write, self.call_for, account, self.refusals, started.trigger_ns)
         running = Running(deriving, self.buckets(account), query, started)
-        try:
-            async with self._kept(claims, query, started):
-                await running.run(result)
-        except (EndpointError, StoreError, OSError) as error:
-            failure, disables = str(error), isinstance(error, _FOR_GOOD)
-        except Exception:
-            log.exception("the run of the scheduled query %s has failed", query.id)
-            failure = str(InternalServer("Internal error; see the server's log."))
-        failure = failure or result.mistakes.told
-        report = await running.report(result.mistakes) if result.mistakes.count else None
+        async with self._kept(claims, query, started):
+            failure, disables = await self._failure(running, result)
+            report = await running.report(result.mistakes) if result.mistakes.count else None
         if failure:
             log.warning("the run of the scheduled query %s has failed: %s", query.id, failure)
-        ended = Run(
-            started.invocation_ns,
-            started.trigger_ns,
-            started.is_manual,
-            round((time.perf_counter() - began_s) * 1_000),
-            result.rows,
-            result.ingested,
-            result.data_writes,
-            result.scanned_bytes,
-            result.metered_bytes,
-            failure[:2048],
-            report,
-            result.insights if started.wants_insights else None,
-        )
-        now_ns = self.call_for(account).now_ns
+        took_ms = round((time.perf_counter() - began_s) * 1_000)
+        ended, now_ns = _ended(started, result, took_ms, failure, report), self.call_for(account).now_ns
         await asyncio.to_thread(lambda: claims.end(query.id, started, ended, now_ns, disables=disables))
         self.has_ended()
+
+    async def _failure(self, running: Running, result: Result) -> tuple[str, bool]:
+        """Why a run has failed, "" if it has not, and whether the next one would, too."""
+        try:
+            await running.run(result)
+        except (EndpointError, StoreError, OSError) as error:
+            return str(error), isinstance(error, _FOR_GOOD)
+        except Exception:
+            log.exception("the run of the scheduled query %s has failed", running.query.id)
+            return "Internal error; see the server's log.", False
+        return result.mistakes.told, False
 
     @asynccontextmanager
     async def _kept(self, claims: Claims, query: ScheduledQuery, started: Started) -> AsyncIterator[None]:
@@ -176,3 +167,20 @@ class ScheduledRunner:
             if keeping is not None:
                 keeping.cancel()
                 await asyncio.wait([keeping])
+
+
+def _ended(started: Started, result: Result, took_ms: int, failure: str, report: tuple[str, str] | None) -> Run:
+    return Run(
+        started.invocation_ns,
+        started.trigger_ns,
+        started.is_manual,
+        took_ms,
+        result.rows,
+        result.ingested,
+        result.data_writes,
+        result.scanned_bytes,
+        result.metered_bytes,
+        failure[:2048],
+        report,
+        result.insights if started.wants_insights else None,
+    )

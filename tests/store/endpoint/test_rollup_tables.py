@@ -15,10 +15,13 @@ from timestream_service import ACCOUNT, Clock, DirectWriter, Service
 from store.catalog.catalog import TableSettings
 from store.catalog.rollup_table import RollupTable
 from store.endpoint import Endpoint, WriteRecord
+from store.endpoint.rollups import maker, statement
 from store.endpoint.rollups.maker import SETTLED_NS
 from store.endpoint.rollups.statement import MOST_BINS, due_ranges
+from store.reading import changes
 from store.reading.averages import Average, zone_averages
 from store.reading.bins import Bins
+from store.reading.changes import MOST_COMMITS
 from store.reading.rollup_tables import fits
 from store.record import Applied, MeasureType, TableId
 from store.testing import LocalExecutor
@@ -115,9 +118,14 @@ class Life:
         return [row for row in have if row not in want] + [row for row in want if row not in have]
 
 
-@pytest.fixture(params=[1, 2])
-def life(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Life]:
-    made = Life(tmp_path / "store", random.Random(request.param))
+@pytest.fixture(params=[(1, MOST_COMMITS), (2, 1)], ids=["by commits", "often all anew"])
+def life(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Life]:
+    """How far the table is made is saved after each few bins."""
+    seed, commits = request.param
+    monkeypatch.setattr(maker, "SAVE_EVERY_NS", 0)
+    monkeypatch.setattr(statement, "MOST_BINS", 4)
+    monkeypatch.setattr(changes, "MOST_COMMITS", commits)
+    made = Life(tmp_path / "store", random.Random(seed))
     yield made
     made.close()
 
@@ -141,7 +149,7 @@ def killing(life: Life, after: int) -> Any:
 
 
 def test_bins_are_those_of_all_rows(life: Life) -> None:
-    for step in range(8):
+    for step in range(6):
         life.write(30)
         if life.rng.random() < 0.7:
             life.store.flush()
@@ -151,7 +159,7 @@ def test_bins_are_those_of_all_rows(life: Life) -> None:
             life.close()
             life.open()
         if step % 3 == 2:  # killed while bins are made, or before that is saved
-            life.writer.write = killing(life, life.rng.randrange(2))  # type: ignore[method-assign]
+            life.writer.write = killing(life, life.rng.randrange(6))  # type: ignore[method-assign]
             try:
                 life.make()
             except Stop:
