@@ -18,7 +18,7 @@ from store.catalog.adopt import retyped
 from store.catalog.catalog import Catalog
 from store.catalog.deletion import NOTHING, Chosen
 from store.catalog.schema import Columns
-from store.errors import MagneticUnavailable, RequestError, UnknownDatabase, UnknownTable
+from store.errors import Fenced, MagneticUnavailable, RequestError, UnknownDatabase, UnknownTable
 from store.last_values import Latest, latest_of
 from store.log_progress import LogProgress
 from store.magnetic.tier import Version
@@ -141,7 +141,11 @@ class PartitionStore:
                 if not may_refresh:
                     log.error("%s: a DELETE that was accepted is not understood: %s", table.id, error)  # noqa: TRY400
                     return NOTHING
-                table.refresh()  # another worker has added a dimension
+                try:
+                    table.refresh()  # another worker has added a dimension
+                except Fenced as fenced:
+                    self.tables.is_fenced_by(str(fenced))
+                    return NOTHING
         raise AssertionError("the second try returns")
 
     def unavailable(self, error: MagneticUnavailable) -> float:

@@ -30,6 +30,7 @@ TOKENS_MAX = 45_000  # ours: parsing, binding and DuckDB's planning take 20 µs 
 WORDS_MAX = 10_000
 DIGITS_MAX = 400  # ours, of one number: a double has at most 309 before its point
 NESTING_MAX = 128  # ours, of brackets and CASEs within each other; time and `STACK_FRAMES` are for what is nested so
+DELETE_NESTING_MAX = 16  # the owners of partitions bind it again, each with the stack that it has
 STACK_FRAMES = 6_000  # of Python's stack: sqlglot's descent takes up to 32 for each level
 
 # a comment, a text or a name in quotes, also one that is not closed
@@ -120,7 +121,7 @@ def parse(query: QueryText) -> Statement:
 
 def parse_delete(query: QueryText) -> tuple[exp.Delete, str]:
     """Parse a DELETE; returns it, and its text from FROM on. Raises what `parse` raises."""
-    tokens = _tokens_within_limits(query)
+    tokens = _tokens_within_limits(query, DELETE_NESTING_MAX)
     words = [token.text.upper() for token in tokens[:2]]
     for place, word in enumerate(("DELETE", "FROM")):
         if words[place : place + 1] != [word]:
@@ -132,7 +133,7 @@ def parse_delete(query: QueryText) -> tuple[exp.Delete, str]:
     return statement, query.text[tokens[1].start : tokens[-1].end + 1]
 
 
-def _tokens_within_limits(query: QueryText) -> list[Token]:
+def _tokens_within_limits(query: QueryText, nesting: int = NESTING_MAX) -> list[Token]:
     try:
         size = len(query.text.encode())
     except UnicodeEncodeError as error:
@@ -140,7 +141,7 @@ def _tokens_within_limits(query: QueryText) -> list[Token]:
     if size > QUERY_MAX_BYTES:
         raise SyntaxInvalid(f"The query is {size} bytes long; {QUERY_MAX_BYTES} are allowed")
     tokens = _tokenize(query)
-    _limit_nesting(query, tokens)
+    _limit_nesting(query, tokens, nesting)
     return tokens
 
 
@@ -210,7 +211,7 @@ _CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType
 _PREFIXES = {TokenType.NOT, TokenType.DASH, TokenType.PLUS, TokenType.TILDE}
 
 
-def _limit_nesting(query: QueryText, tokens: list[Token]) -> None:
+def _limit_nesting(query: QueryText, tokens: list[Token], most: int) -> None:
     """Reject text that is nested too deeply: brackets and CASEs, or a sequence of prefix operators."""
     depth = prefixes = 0
     for token in tokens:
@@ -219,8 +220,8 @@ def _limit_nesting(query: QueryText, tokens: list[Token]) -> None:
             depth += 1
         elif token.token_type in _CLOSING:
             depth -= 1
-        if max(depth, prefixes) > NESTING_MAX:
-            raise query.syntax(token.start, f"nested deeper than {NESTING_MAX} levels")
+        if max(depth, prefixes) > most:
+            raise query.syntax(token.start, f"nested deeper than {most} levels")
 
 
 def _parse_query(query: QueryText, tokens: list[Token]) -> Query:

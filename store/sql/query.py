@@ -206,7 +206,7 @@ def _errors_told(source: QueryText) -> Iterator[None]:
     except store_errors.OutOfMemory:
         raise
     except store_errors.QueryFailed as error:
-        raise QueryFailed(_plain(str(error))) from error
+        raise QueryFailed(plain(str(error))) from error
 
 
 def _lists_what_is_there(statement: Statement, text: str) -> bool:
@@ -314,7 +314,7 @@ _OF_RE2 = re.compile(
 _NAMES = {"INT32": "integer", "INT64": "bigint", "DOUBLE": "double", "BOOL": "boolean"}
 
 
-def _plain(message: str) -> str:
+def plain(message: str) -> str:
     """DuckDB's message without the kind of error, hints, and the generated text that it quotes."""
     if "Division by zero" in message:
         return "Division by zero"

@@ -51,8 +51,9 @@ def carry_out(core: Core, when: When, is_there: Callable[[], bool]) -> bool:
             core.deletions.remove(deletion)
             core.progress.flushed(_upto(core, when, deletion.offset), when.now_ns, when.store_rows)
         if fault:
-            log.error("%s: the DELETE at offset %d failed, and deleted nothing: %s", core.id, deletion.offset, fault)
-            deletion.outcome.set_result(Deleted(0, fault))
+            told = fault.partition("\n")[0]
+            log.error("%s: the DELETE at offset %d failed, and deleted nothing: %s", core.id, deletion.offset, told)
+            deletion.tell(Deleted(0, fault))
         else:
             log.warning("%s: the DELETE at offset %d deleted %d rows", core.id, deletion.offset, deletion.rows)
             core.deleted.append(deletion)
@@ -64,7 +65,7 @@ def tell(core: Core) -> None:
     if any(deletion.is_purge for deletion in core.deleted) and not _purge(core):
         return
     for deletion in core.deleted:
-        deletion.outcome.set_result(Deleted(deletion.rows))
+        deletion.tell(Deleted(deletion.rows))
     core.deleted.clear()
 
 

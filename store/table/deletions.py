@@ -10,7 +10,8 @@ sealed chunk lowers those of later rows below it, since it is carried out before
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ import pyarrow as pa
 from store import layout
 from store.catalog.deletion import ROW, Chosen
 from store.engine.duck import run
+from store.errors import QueryFailed
 from store.memory.newness import Bools
 from store.memory.tier import KEY
 from store.record import Int32s, Int64s
@@ -56,10 +58,15 @@ class Deletion:
         """Rows of the own partition with this sequence, or a higher one, came later."""
         return self.offset << OFFSET_BITS
 
+    def tell(self, deleted: Deleted) -> None:
+        """Say that it is carried out; whoever closed the table meanwhile has cancelled the outcome."""
+        with suppress(InvalidStateError):
+            self.outcome.set_result(deleted)
+
 
 def is_deleted(core: Core, deletion: Deletion) -> str:
-    """The condition for rows of `ROW` that it deletes, as text that is never null."""
-    return f"({came_before(core, deletion)} AND {deletion.chosen.is_true})"
+    """The condition for rows of `ROW` that it deletes, as text that is never null. It is computed of no later rows."""
+    return f"(CASE WHEN {came_before(core, deletion)} THEN {deletion.chosen.is_true} ELSE false END)"
 
 
 def came_before(core: Core, deletion: Deletion) -> str:
@@ -99,11 +106,15 @@ def chosen_keys(core: Core, series: Int32s, time_ns: Int64s, chosen: Chosen) -> 
 
 
 def without_deleted(core: Core, series: Int32s, time_ns: Int64s, rows: pa.Table) -> pa.Table:
-    """Of stored rows of these keys, `KEY` being the place of each, those that no DELETE waits to remove."""
+    """Of stored rows of these keys, `KEY` being the place of each, those that no DELETE waits to remove.
+
+    A DELETE whose condition fails on one of the keys will fail as a whole, and delete nothing.
+    """
     for deletion in list(core.deletions):
         key, own = rows[KEY].to_numpy(), core.number_of(core.own_partition)
         is_later = rows[layout.SEQUENCE].to_numpy() >= deletion.end
         is_other = np.isin(rows[layout.PARTITION].to_numpy(), core.other_partitions)
         stays = is_other | (is_later & (rows[layout.PARTITION].to_numpy() == own))
-        rows = rows.filter(pa.array(stays | ~chosen_keys(core, series, time_ns, deletion.chosen)[key]))
+        with suppress(QueryFailed):
+            rows = rows.filter(pa.array(stays | ~chosen_keys(core, series, time_ns, deletion.chosen)[key]))
     return rows

@@ -14,7 +14,10 @@ from tests.support.group_product import GroupProduct
 from tests.support.kafka_broker import Broker
 from tests.support.waiting import wait_for
 
-TOKENS = [{"token": "of nobody in particular"}, {"token": "secret", "account": "farm-7", "role": "admin"}]
+TOKENS = [
+    {"token": "of nobody in particular", "role": "admin"},
+    {"token": "secret", "account": "farm-7", "role": "admin"},
+]
 
 
 @pytest.fixture(scope="package")

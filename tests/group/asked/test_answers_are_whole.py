@@ -19,7 +19,7 @@ from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(900)]
 
-HOUSE, QUIET = "answers", "quiet"  # greenhouses
+HOUSE, QUIET, GONE = "answers", "quiet", "gone"  # greenhouses
 
 
 def timestream(service: str, worker: Part, authority: Authority, account: str = "farm-7") -> Any:
@@ -78,6 +78,27 @@ def answers_of(worker: Part) -> tuple[Any, ...] | None:
             )
     except ServerRefused:
         return None
+
+
+def test_a_delete_at_one_worker_deletes_in_all_partitions(group: GroupProduct) -> None:
+    """It answers when every worker has carried it out, with the rows of all; the other worker has none at once."""
+    asked, other = group.workers
+    with device(group) as sensor:
+        publish(sensor, house=GONE, temperature=20.0)
+    for worker in group.workers:
+        wait_for(lambda worker=worker: count(worker, GONE) == len(ZONES), "both have all rows")  # type: ignore[misc]
+    body = {"sql": f"DELETE FROM faults.table_00 WHERE greenhouse = '{GONE}'", "confirm": True, "purge": True}
+
+    with asked.client() as client:
+        done = client.post("v1", "deletes", body=body).json()
+        while done["state"] == "running":
+            done = client.get("v1", "deletes", done["id"])
+    left = count(other, GONE), count(asked, GONE)
+
+    assert (done["state"], done["rows"]) == ("done", len(ZONES))
+    assert left == (0, 0)
+    with other.client() as client:
+        assert client.get("v1", "deletes", done["id"]) == done
 
 
 def test_a_silent_worker_fails_the_query_by_name_and_its_partitions_are_taken_over(group: GroupProduct) -> None:

@@ -28,6 +28,7 @@ from store.processes.job import Job
 from store.record import TableId
 from store.sql import SqlRequest
 from store.sql.deletion import deletion_of
+from store.sql.query import plain
 
 router = APIRouter(prefix="/v1/deletes", tags=["sql"])
 log = logging.getLogger(__name__)
@@ -115,7 +116,7 @@ def _count(parts: Services, account: str, text: str, now_ns: int) -> tuple[Table
 async def _state(parts: Services, account: str, known: _Id) -> responses.Deletion:
     found = await parts.deleted(TableId(account, known.database, known.table), known.offsets, WITHIN_S)
     encoded = base64.urlsafe_b64encode(msgspec.msgpack.encode(known)).decode()
-    faults = sorted({outcome.fault for outcome in found if outcome.fault})
+    faults = sorted({plain(outcome.fault) for outcome in found if outcome.fault})
     if faults:
         return _answer(
             known.database, known.table, "failed", _rows(found), encoded, "; ".join(faults), is_purge=known.is_purge

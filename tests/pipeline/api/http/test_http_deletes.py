@@ -8,6 +8,8 @@ import httpx
 import pytest
 
 from pipeline.config.roles import Role
+from pipeline.log.deleting import Delete, encode_delete
+from pipeline.log.topics import READINGS
 from tests.support.http_service import NOW_NS, NS, HttpService
 
 MINUTE = 60 * NS
@@ -184,6 +186,7 @@ REFUSED = {
     "DELETE FROM farm.nosuch WHERE true": "Requested table 'nosuch' not found",
     "DELETE FROM farm.climate WHERE sensr = 's1'": "1:32: Column 'sensr' does not exist (did you mean 'sensor'?)",
     "DELETE FROM farm.climate WHERE regexp_like(sensor, '(')": "Invalid regular expression: missing ): (",
+    "DELETE FROM farm.climate WHERE " + "(" * 17 + "true" + ")" * 17: "1:48: nested deeper than 16 levels",
     "SELECT 1": "1:1: mismatched input 'SELECT'. Expecting: 'DELETE'",
 }
 
@@ -199,6 +202,30 @@ async def test_what_cannot_be_deleted_is_refused_with_its_place(
     assert refused.status_code == 400, refused.text
     assert REFUSED[sql] in refused.json()["detail"]
     assert (await _answers(http))["queries"]["SELECT count(*)"] == [[20]]
+
+
+async def test_a_condition_that_fails_on_the_data_deletes_nothing(
+    service: HttpService, http: httpx.AsyncClient
+) -> None:
+    """Where it fails only on rows that came after they were counted, all that waits for it goes on, too."""
+    await _publish(service)
+    sql = "DELETE FROM farm.climate WHERE CAST(substr(sensor, 2) AS bigint) = 1"
+    counted = await _delete(http, sql)
+    await service.publish("greenhouse/eu/gh-1/north/none", {"ts": NOW_NS - MINUTE, "temperature": 1})
+    word = encode_delete(Delete("default", "farm", "climate", sql, NOW_NS, is_purge=False), NOW_NS)
+    offset = await service.appender.append(READINGS, word)
+    service.take_in()
+    await service.publish("greenhouse/eu/gh-1/north/none", {"ts": NOW_NS - MINUTE, "temperature": 2})
+    service.store.maintain()
+
+    refused = await http.post("/v1/deletes", json={"sql": sql, "confirm": True})
+
+    assert counted["rows"] == 10
+    assert "Could not convert string 'one" in service.deletes[offset].result(0).fault
+    assert refused.status_code == 400
+    answers = await _answers(http)
+    assert answers["queries"]["SELECT count(*)"] == [[21]]
+    assert {of["value"] for of in answers["latest"]["latest"] if of["dimensions"]["sensor"] == "none"} == {2.0}
 
 
 async def test_a_query_says_where_deletes_go(http: httpx.AsyncClient) -> None:
