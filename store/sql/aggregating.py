@@ -15,6 +15,7 @@ from store.names import MeasureType
 from store.reading.bins import grain_of
 from store.reading.borrowed import Borrowed
 from store.reading.partials import Partials
+from store.reading.past import AsOf
 from store.reading.statistics import COUNTS
 from store.record import TableId
 from store.sql.bound import Bound
@@ -68,8 +69,9 @@ class _OneTable:
         """See `Tables`."""
         return self.of
 
-    def source(self, table: TableId, **asked: Any) -> str:  # noqa: ARG002
+    def source(self, table: TableId, *, as_of: AsOf | None = None, **asked: Any) -> str:  # noqa: ARG002
         """See `Tables`."""
+        assert as_of is None, "`named_table` takes no earlier version"
         self.asked = asked
         return self.text
 
