@@ -37,9 +37,9 @@ class Api:
         """The JSON at `path`. Raises ApiRefused, ServerUnreachable."""
         return (await self._ask(self._request("GET", token, path, params=list(parameters)))).json()
 
-    async def text(self, token: str | None, path: str) -> str:
+    async def text(self, token: str | None, path: str, parameters: Parameters = ()) -> str:
         """The text at `path`. Raises as `get`."""
-        return (await self._ask(self._request("GET", token, path))).text
+        return (await self._ask(self._request("GET", token, path, params=list(parameters)))).text
 
     async def post(self, token: str | None, path: str, body: object) -> Any:
         """The JSON that answers a POST. Raises as `get`."""

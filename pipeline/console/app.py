@@ -19,11 +19,11 @@ from pipeline.base.errors import ServerUnreachable
 from pipeline.console.api import Api, ApiRefused
 from pipeline.console.feeds import TooManyBrowsers
 from pipeline.console.guard import Guard
-from pipeline.console.pages import alerts, overview, sign_in
+from pipeline.console.pages import alerts, devices, ingest, overview, query, rules, sign_in, system, zone
 from pipeline.console.rendering import STATIC, Pages, url
 from pipeline.console.site import SignInNeeded, Site, site_of
 
-PAGES = (sign_in, overview, alerts)
+PAGES = (sign_in, overview, alerts, zone, query, ingest, devices, rules, system)
 
 
 def create_app(api: Api, *, cookie: str = "streamgauge", is_secure: bool = False) -> Starlette:

@@ -21,6 +21,11 @@ SYMBOLS = {"celsius": "°C", "fahrenheit": "°F", "kelvin": "K", "percent": "%",
 MENU = (
     ("/", "Overview"),
     ("/alerts", "Alerts"),
+    ("/query", "Query"),
+    ("/ingest", "Ingest"),
+    ("/devices", "Devices"),
+    ("/rules", "Rules"),
+    ("/system", "System"),
 )
 
 

@@ -56,7 +56,8 @@ class SharedAnswers:
     async def _ask(self, key: tuple[Any, ...]) -> Any:
         token, path, parameters, is_text = key
         began_s = self._now_s()
-        found = await (self._api.text(token, path) if is_text else self._api.get(token, path, parameters))
+        ask = self._api.text if is_text else self._api.get
+        found: Any = await ask(token, path, parameters)
         kept = self._kept.get(key)
         if kept is not None:
             kept.took_s = self._now_s() - began_s

@@ -129,10 +129,12 @@ def start(folder: Path, receiver: Receiver, children: list[subprocess.Popen[byte
     (folder / "streamgauge.yaml").write_text(CONFIG.format(port=receiver.port, secret=receiver.secret))
     (folder / "rules.yaml").write_text(RULES)
     options = ("--config", str(folder / "streamgauge.yaml"), "--data-dir", str(folder / "data"))
+    options += ("--console", "127.0.0.1:0")
     logs = (folder / "up.log").open("wb")
     children.append(run([*COMMAND, "up", *options], logs))
     up = wait_until_ready(folder / "data" / "run" / "up.json", children[0], folder / "up.log")
     say(f"MQTT listening on {up['mqtt']}, HTTP API on http://{up['http']}")
+    say(f"To be seen in a browser: http://{up['console']}")
     fleet = resources.files("simulators") / "fleets" / "demo.yaml"
     simulate = [*COMMAND, "simulate", str(fleet), "--mqtt", up["mqtt"]]
     children.append(run(simulate, (folder / "simulate.log").open("wb")))
@@ -224,6 +226,8 @@ While this runs, try in another terminal:
   the alerts                          .venv/bin/streamgauge alerts list --endpoint http://{up["http"]}
   Spark, DuckDB, Polars: Delta tables {folder}/data/magnetic/default/agriculture/readings
 Ctrl-C ends everything and removes the demo's data.
+
+All of it in a browser: http://{up["console"]}
 """
     )
 

@@ -158,11 +158,83 @@ def acknowledges_and_silences(at: Greenhouse) -> None:
         assert visit.page.locator(ACKNOWLEDGE).count() == 0
 
 
+def looks_at_a_zone(at: Greenhouse) -> None:
+    """The chart is drawn, and its numbers are the API's."""
+    with at.visit() as visit:
+        page = visit.page
+        page.get_by_role("link", name="gh-1/north").click()
+        expect(page.locator("figure.chart canvas").first).to_be_visible()
+        page.get_by_text("Numbers of temperature").click()
+        asked = "/v1/zones/gh-1/north/averages?measure=temperature&from=1h&bin=1m"
+        averages = [bin_["average"] for bin_ in at.api.get(asked).json()["averages"]]
+        cells = page.locator("table[data-measure=temperature] td[data-value]")
+        assert [float(cell.get_attribute("data-value") or "nan") for cell in cells.all()] == averages
+        assert page.locator("figure.chart").first.get_attribute("data-points") == str(len(averages))
+        page.get_by_role("link", name="Year").click()
+        expect(page.locator("figure.chart canvas").first).to_be_visible()
+
+
+def asks_in_sql(at: Greenhouse) -> None:
+    """A result as table and file; an error selects its word in the editor."""
+    with at.visit() as visit:
+        page = visit.go("/query")
+        editor = page.get_by_label("SQL")
+        editor.fill('SELECT tempersture FROM "agriculture"."readings"')
+        editor.press("Control+Enter")
+        expect(page.get_by_role("alert")).to_contain_text("did you mean 'temperature'")
+        expect(page.locator("mark")).to_have_text("tempersture")
+        assert page.evaluate("getSelection().toString()") == "tempersture"
+        editor.fill('SELECT zone_name, temperature FROM "agriculture"."readings"')
+        page.get_by_role("button", name="Run").click()
+        expect(page.locator("#rows")).to_contain_text("gh-1/north")
+        page.get_by_role("button", name="Explain").click()
+        expect(page.locator("#rows")).to_contain_text("rows_in_ram")
+        with page.expect_download() as downloaded:
+            page.get_by_role("button", name="CSV").click()
+        assert "gh-1/north" in downloaded.value.path().read_text()
+
+
+def looks_at_what_arrives(at: Greenhouse) -> None:
+    """A payload that is tried is rejected with the reason; what arrives is shown live; a rejected one is replayed."""
+    host, _, port = at.product.mqtt.rpartition(":")
+    single("greenhouse/gh-1/north/s-1", "{broken", qos=1, hostname=host, port=int(port))
+    wait_for(lambda: at.api.get("/v1/dead-letters").json()["dead_letters"], "a dead letter")
+    with at.visit(size=PHONE) as visit:
+        page = visit.go("/ingest")
+        page.get_by_label("Payload").fill('{"temperature": ')
+        page.get_by_role("button", name="Try").click()
+        expect(page.locator("#understood")).to_contain_text("invalid_json")
+        at.publish("live", temperature=12.25)
+        expect(page.get_by_role("region", name="Messages", exact=True)).to_contain_text("12.25", timeout=PATIENCE_MS)
+        page.get_by_role("button", name="Replay").first.click()
+        expect(page.get_by_role("region", name="Rejected messages")).to_contain_text("replayed")
+
+
+def looks_around(at: Greenhouse) -> None:
+    """A device is found, a rule file is checked, and no page has a barrier."""
+    with at.visit() as visit:
+        page = visit.go("/devices?q=north")
+        expect(page.get_by_role("region", name="Devices")).to_contain_text("sensor=s-1")
+        assert visit.barriers() == []
+        page = visit.go("/rules")
+        page.get_by_label("Its text").fill("groups: [{nmae: x}]")
+        page.get_by_role("button", name="Check").click()
+        expect(page.locator("#checked")).to_contain_text("nmae")
+        assert visit.barriers() == []
+        visit.go("/alerts?status=")
+        assert visit.barriers() == []
+        visit.go("/system")
+
+
 STEPS: tuple[Callable[[Greenhouse], None], ...] = (
     signs_in,
     sees_the_overview_move,
     uses_a_phone_in_the_dark,
     acknowledges_and_silences,
+    looks_at_a_zone,
+    asks_in_sql,
+    looks_at_what_arrives,
+    looks_around,
 )
 
 

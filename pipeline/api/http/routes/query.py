@@ -51,6 +51,7 @@ class Ask(BaseModel):
     model_config = ConfigDict(extra="forbid")
     sql: str = Field(description="one statement, in Timestream's dialect")
     format: str = Field("json", description="json, csv, arrow or parquet")
+    rows: int | None = Field(None, ge=1, description="at most this number of rows; `truncated` says if there were more")
 
 
 @router.post("", summary="Ask in SQL", response_class=Response, responses=RESPONSES)
@@ -63,7 +64,8 @@ async def query(
     """
     if body.format not in results.FORMATS:
         raise bad_parameter("format", body.format, f"one of {', '.join(results.FORMATS)}")
-    request = SqlRequest(body.sql, parts.clock_ns(), parts.executor.limits.result_rows)
+    most = parts.executor.limits.result_rows
+    request = SqlRequest(body.sql, parts.clock_ns(), min(most, body.rows or most))
     job = Job(request, partial(results.parts, form=body.format))
     if is_worth_trying_at_once(body.sql):
         answered = partial(answered_at_once, parts.store, asker.account, job)

@@ -1,0 +1,142 @@
+"""SQL: a statement, its result as table, chart and file, and an error where it is in the text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from itertools import groupby
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from pipeline.console.api import ApiRefused
+from pipeline.console.chart import chart
+from pipeline.console.site import form_of, site_of
+
+MOST_ROWS = 1000  # on the page; files have all
+NUMBERS = {"double", "bigint", "integer"}
+FILES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
+_PLACE = re.compile(r"\bline (\d+):(\d+)")
+_WORD = re.compile(r'"[^"\n]*"|\w+|\S')
+EXAMPLE = """SELECT zone_name, BIN(time, 5m) AS t, AVG({measure}) AS mean
+FROM {table}
+WHERE time > ago(1h)
+GROUP BY zone_name, BIN(time, 5m)
+ORDER BY t"""
+
+
+async def page(request: Request) -> Response:
+    """The editor, with a statement to begin with, and the tables there are."""
+    site = site_of(request)
+    visitor = await site.visitor(request)
+    answer = await site.shared.get(visitor.token, "/v1/measures", fresh_s=10)
+    tables = {
+        table: list(measures) for table, measures in groupby(answer["measures"], key=lambda measure: measure["table"])
+    }
+    sql = request.query_params.get("sql") or _example(tables)
+    return site.page("query.html", visitor, title="Query", here="/query", tables=tables, sql=sql)
+
+
+def _example(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    for table, measures in tables.items():
+        for measure in measures:
+            if measure["type"] == "double":
+                return EXAMPLE.format(table=quoted(table), measure=f'"{measure["measure"]}"')
+    return "SHOW TABLES"
+
+
+def quoted(table: str) -> str:
+    """database.table as SQL has it."""
+    database, _, name = table.partition(".")
+    return f'"{database}"."{name}"'
+
+
+async def run(request: Request) -> Response:
+    """The result of a statement, or what is wrong with it."""
+    site, fields = site_of(request), await form_of(request)
+    visitor = await site.visitor(request)
+    sql = fields.get("sql", "").replace("\r\n", "\n")
+    asked = f"EXPLAIN {sql}" if fields.get("explain") else sql
+    try:
+        answer = await site.api.post(visitor.token, "/v1/query", {"sql": asked, "rows": MOST_ROWS})
+    except ApiRefused as error:
+        shift = len(asked) - len(sql)
+        return site.page("query_error.html", visitor, problem=str(error), **marked(sql, str(error), shift))
+    columns, rows = answer["columns"], answer["rows"]
+    shown = {"columns": columns, "rows": rows, "truncated": answer["truncated"], "most": MOST_ROWS}
+    return site.page("query_result.html", visitor, picture=picture(columns, rows), **shown)
+
+
+def marked(sql: str, problem: str, shift: int = 0) -> dict[str, Any]:
+    """The statement before, in and after the word at the place that the problem names; without a place, all before it.
+
+    `shift` is the number of characters that were put before the statement, in its first line.
+    """
+    place = _PLACE.search(problem)
+    if place is None:
+        return {"before": sql, "word": "", "after": "", "start": None}
+    line, column = int(place[1]), int(place[2])
+    lines = sql.split("\n")
+    start = sum(len(one) + 1 for one in lines[: line - 1]) + column - 1 - (shift if line == 1 else 0)
+    start = max(0, min(start, len(sql)))
+    found = _WORD.match(sql, start)
+    end = found.end() if found else start
+    return {"before": sql[:start], "word": sql[start:end] or "⟨end⟩", "after": sql[end:], "start": start, "end": end}
+
+
+def picture(columns: Sequence[Mapping[str, str]], rows: Sequence[Sequence[Any]]) -> dict[str, Any] | None:
+    """A chart of the numbers over the first column of times, one line for each text beside them; None: no such columns.
+
+    At most eight lines.
+    """
+    times = [place for place, column in enumerate(columns) if column["type"] == "timestamp"]
+    numbers = [place for place, column in enumerate(columns) if column["type"] in NUMBERS]
+    names = [place for place, column in enumerate(columns) if column["type"] == "varchar"]
+    if not times or not numbers or len(rows) < 2:
+        return None
+    moments = sorted({row[times[0]] for row in rows if row[times[0]] is not None})
+    lines: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        of = " ".join(str(row[place]) for place in names)
+        for place in numbers:
+            label = " ".join(filter(None, (of, columns[place]["name"] if len(numbers) > 1 or not of else "")))
+            value = row[place]
+            lines.setdefault(label, {})[row[times[0]]] = None if isinstance(value, str) else value
+    return chart(
+        moments,
+        [
+            {"label": label, "values": [values.get(moment) for moment in moments]}
+            for label, values in list(lines.items())[:8]
+        ],
+    )
+
+
+async def download(request: Request) -> Response:
+    """The result as a file, as it is made."""
+    site, fields = site_of(request), await form_of(request)
+    visitor = await site.visitor(request)
+    form = fields.get("format", "csv")
+    if form not in FILES:
+        raise ApiRefused(400, {"detail": f"format={form} is not possible: one of {', '.join(FILES)}"})
+    opened = AsyncExitStack()
+    answer = await opened.enter_async_context(
+        site.api.download(visitor.token, "/v1/query", {"sql": fields.get("sql", ""), "format": form})
+    )
+
+    async def chunks() -> AsyncIterator[bytes]:
+        async with opened:
+            async for chunk in answer.aiter_bytes():
+                yield chunk
+
+    headers = {"content-disposition": f'attachment; filename="query.{form}"'}
+    return StreamingResponse(chunks(), media_type=FILES[form], headers=headers)
+
+
+ROUTES = (
+    Route("/query", page),
+    Route("/query/run", run, methods=["POST"]),
+    Route("/query/download", download, methods=["POST"]),
+)

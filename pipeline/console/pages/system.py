@@ -1,0 +1,45 @@
+"""How the server is: its lag, its tables, and the queries that run."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from pipeline.console.pages.overview import numbers
+from pipeline.console.site import form_of, site_of
+
+
+async def system(request: Request) -> Response:
+    """All of it."""
+    site = site_of(request)
+    visitor = await site.visitor(request)
+    stream, ready, tables, queries = await asyncio.gather(
+        numbers(site, visitor.token),
+        site.shared.get(visitor.token, "/readyz", fresh_s=2),
+        site.shared.get(visitor.token, "/v1/tables", fresh_s=5),
+        site.api.get(visitor.token, "/v1/queries"),
+    )
+    return site.page(
+        "system.html",
+        visitor,
+        title="System",
+        here="/system",
+        stream=stream,
+        ready=ready,
+        tables=tables["tables"],
+        queries=queries["queries"],
+    )
+
+
+async def cancel(request: Request) -> Response:
+    """Cancel a query."""
+    site, fields = site_of(request), await form_of(request)
+    visitor = await site.visitor(request)
+    await site.api.post(visitor.token, f"/v1/queries/{fields.get('id', '')}/cancel", {})
+    return RedirectResponse("/system", 303)
+
+
+ROUTES = (Route("/system", system), Route("/system/cancel", cancel, methods=["POST"]))
