@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
 FOLDER = Path(__file__).parent
-SECONDS = 240
+SECONDS = 400
+UNTIL_S = 150  # after the first alert: so that there is something to be drawn
 PICTURES = {  # the file: the path of the page, the size of the window, light or dark
     "overview.png": ("/", (1200, 640), "light"),
     "overview-phone.png": ("/", (390, 700), "dark"),
@@ -32,6 +34,7 @@ def main() -> None:
             url = next(iter(re.findall(r"To be seen in a browser: (\S+)", line)), url)
             if "WEBHOOK" in line:
                 break
+        time.sleep(UNTIL_S)
         take(url)
         demo.terminate()
 
@@ -51,6 +54,8 @@ def take(url: str) -> None:
 
 def prepare(page: Page, path: str) -> None:
     """What a visitor does before the page is worth a picture."""
+    if path == "/":
+        page.wait_for_timeout(10_000)  # a rate needs two looks
     if path == "/query":
         page.get_by_role("button", name="Run").click()
         page.locator("#rows").wait_for()

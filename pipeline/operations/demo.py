@@ -128,8 +128,8 @@ def start(folder: Path, receiver: Receiver, children: list[subprocess.Popen[byte
     """Start the product and the sensors; returns the product's addresses."""
     (folder / "streamgauge.yaml").write_text(CONFIG.format(port=receiver.port, secret=receiver.secret))
     (folder / "rules.yaml").write_text(RULES)
-    options = ("--config", str(folder / "streamgauge.yaml"), "--data-dir", str(folder / "data"))
-    options += ("--console", "127.0.0.1:0")
+    files = ("--config", str(folder / "streamgauge.yaml"), "--data-dir", str(folder / "data"))
+    options = (*files, "--console", "127.0.0.1:0")
     logs = (folder / "up.log").open("wb")
     children.append(run([*COMMAND, "up", *options], logs))
     up = wait_until_ready(folder / "data" / "run" / "up.json", children[0], folder / "up.log")

@@ -21,10 +21,10 @@ NUMBERS = {"double", "bigint", "integer"}
 FILES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 _PLACE = re.compile(r"\bline (\d+):(\d+)")
 _WORD = re.compile(r'"[^"\n]*"|\w+|\S')
-EXAMPLE = """SELECT zone_name, BIN(time, 5m) AS t, AVG({measure}) AS mean
+EXAMPLE = """SELECT zone_name, BIN(time, 1m) AS t, AVG({measure}) AS mean
 FROM {table}
 WHERE time > ago(1h)
-GROUP BY zone_name, BIN(time, 5m)
+GROUP BY zone_name, BIN(time, 1m)
 ORDER BY t"""
 
 
@@ -95,9 +95,9 @@ def picture(columns: Sequence[Mapping[str, str]], rows: Sequence[Sequence[Any]])
     times = [place for place, column in enumerate(columns) if column["type"] == "timestamp"]
     numbers = [place for place, column in enumerate(columns) if column["type"] in NUMBERS]
     names = [place for place, column in enumerate(columns) if column["type"] == "varchar"]
-    if not times or not numbers or len(rows) < 2:
+    moments = sorted({row[times[0]] for row in rows if row[times[0]] is not None}) if times else []
+    if len(moments) < 2 or not numbers:
         return None
-    moments = sorted({row[times[0]] for row in rows if row[times[0]] is not None})
     lines: dict[str, dict[str, Any]] = {}
     for row in rows:
         of = " ".join(str(row[place]) for place in names)

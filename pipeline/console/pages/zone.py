@@ -93,7 +93,7 @@ def _picture(
     result: Mapping[str, Any], alerts: Sequence[Mapping[str, Any]], span: tuple[float, float]
 ) -> dict[str, Any]:
     bins, measure = result["averages"], result["measure"]
-    lines = [
+    lines: list[Mapping[str, Any]] = [
         {"label": "average", "values": [one["average"] for one in bins]},
         {"label": "lowest", "values": [one["min"] for one in bins], "faint": True},
         {"label": "highest", "values": [one["max"] for one in bins], "faint": True},
