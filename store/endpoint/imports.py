@@ -7,11 +7,12 @@ row that is stored already is the same.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from store.catalog.catalog import TableInfo, TableSettings
 from store.endpoint.context import Context
@@ -23,13 +24,17 @@ from store.record import Applied, Int64s, Outcome, TableId
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Imported:
-    """What became of the rows of a request: how many have each outcome, and by reason the places of those rejected."""
+    """What became of the rows of a request: how many have each outcome, and by reason the places of those rejected.
+
+    runs  the same in the order of the request: an outcome (new, same, replaced, rejected), and of how many rows
+    """
 
     rows: int
     new: int
     same: int
     replaced: int
     rejected: Mapping[str, Int64s]
+    runs: Sequence[tuple[str, int]]
 
 
 async def import_rows(write: WriteRecords, call: Context, table: TableId, body: bytes, *, create: bool) -> Imported:
@@ -69,4 +74,15 @@ def _told(call: Context, rows: ImportRows, applied: Applied) -> Imported:
                 reason = why_rejected(outcome, version, existing, call.store.catalog.limits, call.account)
                 rejected[reason] = np.sort(np.concatenate((rejected.get(reason, of_version[:0]), rows.at[of_version])))
     total = len(applied.outcomes) + sum(map(len, rows.rejected.values()))
-    return Imported(total, counts[Outcome.NEW], counts[Outcome.SAME], counts[Outcome.REPLACED], rejected)
+    outcomes = np.full(total, Outcome.REJECTED, np.uint8)
+    outcomes[rows.at] = np.where(np.isin(applied.outcomes, [*stored]), applied.outcomes, Outcome.REJECTED)
+    return Imported(
+        total, counts[Outcome.NEW], counts[Outcome.SAME], counts[Outcome.REPLACED], rejected, _runs(outcomes)
+    )
+
+
+def _runs(outcomes: npt.NDArray[np.uint8]) -> list[tuple[str, int]]:
+    begins = np.append(0, np.flatnonzero(outcomes[1:] != outcomes[:-1]) + 1)
+    lengths = np.diff(np.append(begins, len(outcomes)))
+    names = (Outcome(outcome).name.lower() for outcome in outcomes[begins].tolist())
+    return list(zip(names, lengths.tolist(), strict=True))

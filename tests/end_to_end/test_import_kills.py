@@ -61,7 +61,8 @@ def test_every_row_is_there_once(product: Product, tmp_path: Path) -> None:
 
     def stored() -> int:
         try:
-            return sum(len(of["chunks"]) for of in json.loads((journal / "import.json").read_bytes())["files"])
+            state = json.loads((journal / "import.json").read_bytes())
+            return sum(len(of["stored"]) for of in state["chunks"].values())
         except FileNotFoundError:
             return 0
 

@@ -885,7 +885,14 @@ class RejectedRows(TypedDict):
     rows: Annotated[list[int], Field(description="the places of these rows in the request, from 0")]
 
 
-@_shown(rows=250_000, new=250_000, same=0, replaced=0, rejected=[])
+class RunOfRows(TypedDict):
+    """Successive rows of an import with the same outcome."""
+
+    outcome: Annotated[str, _one_of("new", "same", "replaced", "rejected", description="of each of them")]
+    rows: Annotated[int, Field(description="how many they are")]
+
+
+@_shown(rows=250_000, new=250_000, same=0, replaced=0, runs=[{"outcome": "new", "rows": 250_000}], rejected=[])
 class Imported(TypedDict):
     """What became of the rows of an import."""
 
@@ -893,6 +900,7 @@ class Imported(TypedDict):
     new: Annotated[int, Field(description="that were not there")]
     same: Annotated[int, Field(description="that were stored already, with the same values")]
     replaced: Annotated[int, Field(description="whose version is higher than that of the stored row")]
+    runs: Annotated[list[RunOfRows], Field(description="the same, in the order of the request")]
     rejected: Annotated[list[RejectedRows], Field(description="that were not stored, by reason")]
 
 

@@ -24,7 +24,7 @@ TRUNCATED = "streamgauge-truncated"  # the header of an answer that is cut
 SLICE_ROWS = 400_000
 _SAMPLED = 1_000  # every so manyth time is looked at to choose the slices
 
-Int64s = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(slots=True)
@@ -35,6 +35,13 @@ class Compared:
     found: int = 0
     hash: int = 0
     found_hash: int = 0
+
+    def add(self, hashes: UInt64s, is_of_file: Bools, has: Bools) -> None:
+        """Add those of some rows that are of the file; `has`: which of them were found."""
+        own, there = hashes[is_of_file], hashes[is_of_file & has]
+        self.rows, self.found = self.rows + len(own), self.found + len(there)
+        self.hash = (self.hash + int(own.sum(dtype=np.uint64))) % 2**64
+        self.found_hash = (self.found_hash + int(there.sum(dtype=np.uint64))) % 2**64
 
     @property
     def is_equal(self) -> bool:
@@ -89,22 +96,30 @@ class ReadBack:
 
 def compare(journal: Journal, back: ReadBack, compared: Callable[[int], None]) -> list[Compared]:
     """What was found of each file; `compared` is called with the number of rows of each slice."""
-    taken = journal.taken()
+    chunks = [(rows["time_ns"][[0, -1]].tolist(), rows) for rows in journal.taken()]
     found = [Compared() for _ in journal.files]
-    for first_ns, last_ns in slices(taken.values()):
+    for first_ns, last_ns in slices(rows for _, rows in chunks):
         there = np.sort(np.concatenate(list(back.hashes(first_ns, last_ns))))
         count = 0
-        for (file, _), rows in taken.items():
+        for (from_ns, to_ns), rows in chunks:
+            if to_ns < first_ns or from_ns > last_ns:
+                continue
             begin, end = np.searchsorted(rows["time_ns"], [first_ns, last_ns + 1])
-            hashes = rows["hash"][begin:end]
-            has = hashes[np.isin(hashes, there)]
-            of = found[file]
-            of.rows, of.found = of.rows + len(hashes), of.found + len(has)
-            of.hash = (of.hash + int(hashes.sum(dtype=np.uint64))) % 2**64
-            of.found_hash = (of.found_hash + int(has.sum(dtype=np.uint64))) % 2**64
-            count += len(hashes)
+            part = rows[begin:end]
+            has = is_among(part["hash"], there)
+            for number in np.unique(part["file"]).tolist():
+                found[number].add(part["hash"], (part["file"] == number), has)
+            count += len(part)
         compared(count)
     return found
+
+
+def is_among(hashes: UInt64s, ascending: UInt64s) -> Bools:
+    """Whether each hash is one of the others: `numpy.isin` takes ten times as long where all are different."""
+    if not len(ascending):
+        return np.zeros(len(hashes), np.bool_)
+    near = np.minimum(np.searchsorted(ascending, hashes), len(ascending) - 1)
+    return np.asarray(ascending[near] == hashes)
 
 
 def slices(chunks: Iterable[Rows]) -> Iterator[tuple[int, int]]:

@@ -2,7 +2,8 @@
 
 A chunk is noted when the server has all of its rows durably. Rows of a chunk that was sent and not noted are sent again
 and are the same. `import.json` has the numbers, and a file for each chunk the times and hashes of the rows that the
-server took, ascending by time, for the comparison at the end.
+server took, ascending by time, for the comparison at the end. Chunks are those of a file, or of all files sorted
+together (`SORTED`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -24,7 +26,11 @@ from pipeline.operations.importing.row_hashes import UInt64s
 FORMAT_VERSION = 1
 _STATE = "import.json"
 _EXAMPLES = 5  # of rejected rows, by file and reason
-_ROW = np.dtype([("time_ns", "<i8"), ("hash", "<u8")])
+_ROW = np.dtype([("time_ns", "<i8"), ("hash", "<u8"), ("file", "<u4")])
+
+OUTCOMES = ("new", "same", "replaced", "rejected")
+
+SORTED = -1  # in place of the number of a file
 
 Rows = npt.NDArray[np.void]
 
@@ -37,16 +43,10 @@ class Rejected(msgspec.Struct):
 
 
 class FileState(msgspec.Struct):
-    """What became of the rows of one file.
-
-    chunks       that are stored
-    chunk_count  how many it has; None: not known yet
-    """
+    """What became of the rows of one file."""
 
     path: str
     size_bytes: int
-    chunks: list[int] = []
-    chunk_count: int | None = None
     rows: int = 0
     new: int = 0
     same: int = 0
@@ -54,12 +54,44 @@ class FileState(msgspec.Struct):
     rejected: dict[str, Rejected] = {}
 
 
+class Chunks(msgspec.Struct):
+    """The chunks of one file, or of all together: those that are stored, and how many there are, if it is known."""
+
+    stored: list[int] = []
+    count: int | None = None
+
+
 class _State(msgspec.Struct):
     format_version: int
     files: list[FileState]
+    chunks: dict[int, Chunks]
 
 
 _decoder = msgspec.json.Decoder(_State)
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """What became of rows: by file how many have each outcome, and by file and reason the numbers of those rejected."""
+
+    counts: dict[int, dict[str, int]] = field(default_factory=dict)
+    rejected: dict[tuple[int, str], list[int]] = field(default_factory=dict)
+
+    def count(self, file: int, outcome: str, rows: int) -> None:
+        """So many rows of a file have this outcome: new, same, replaced, rejected."""
+        of = self.counts.setdefault(file, dict.fromkeys(OUTCOMES, 0))
+        of[outcome] += rows
+
+    def reject(self, file: int, reason: str, row_numbers: Sequence[int]) -> None:
+        """These rows of a file are rejected."""
+        self.rejected.setdefault((file, reason), []).extend(row_numbers)
+
+
+def rows_of(times_ns: npt.NDArray[np.int64], hashes: UInt64s, files: npt.NDArray[np.int64] | int) -> Rows:
+    """Rows in the form of the journal."""
+    found = np.empty(len(times_ns), _ROW)
+    found["time_ns"], found["hash"], found["file"] = times_ns, hashes, files
+    return found
 
 
 class Journal:
@@ -69,76 +101,82 @@ class Journal:
         """Open it, or begin one; `files` are paths and sizes. Raises ImportFailed."""
         self.folder = folder
         self._lock = threading.Lock()
-        fresh = [FileState(path, size) for path, size in files]
         try:
             folder.mkdir(parents=True, exist_ok=True)
             known = self._read()
         except OSError as error:
             raise ImportFailed(f"the journal {folder} cannot be written: {error.strerror}") from error
-        same = known is not None and [(of.path, of.size_bytes) for of in known] == [*files]
-        self.files = known if known is not None and same else fresh
-        self.is_continued = any(of.chunks for of in self.files)
+        if known is None or [(of.path, of.size_bytes) for of in known.files] != [*files]:
+            known = _State(FORMAT_VERSION, [FileState(path, size) for path, size in files], {})
+        self._state = known
+        self.is_continued = any(of.stored for of in known.chunks.values())
 
-    def note(
-        self, number: int, chunk: int, rows: int, outcomes: Mapping[str, int], rejected: Mapping[str, Sequence[int]],
-        times: npt.NDArray[np.int64], hashes: UInt64s,
-    ) -> None:  # fmt: skip
-        """Note that a chunk of the file with this number is stored; `rejected`: row numbers by reason."""
-        taken = np.empty(len(times), _ROW)
-        taken["time_ns"], taken["hash"] = times, hashes
-        place = self._rows_of(number, chunk)
+    @property
+    def files(self) -> list[FileState]:
+        """What became of the rows of each file."""
+        return self._state.files
+
+    def note(self, of: int, chunk: int, rows: Rows, outcomes: Outcomes) -> None:
+        """Note that a chunk is stored: `of` a file, or SORTED; `rows`: those that the server took."""
+        rows = rows[np.argsort(rows["time_ns"], kind="stable")]
+        place = self._rows_of(of, chunk)
         with place.with_suffix(".new").open("wb") as file:
-            taken.tofile(file)
+            rows.tofile(file)
         place.with_suffix(".new").replace(place)
         with self._lock:
-            of = self.files[number]
-            of.chunks.append(chunk)
-            of.rows += rows
-            of.new, of.same = of.new + outcomes["new"], of.same + outcomes["same"]
-            of.replaced += outcomes["replaced"]
-            for reason, places in rejected.items():
-                found = of.rejected.setdefault(reason, Rejected())
+            self._of(of).stored.append(chunk)
+            for number, counts in outcomes.counts.items():
+                state = self.files[number]
+                state.rows += sum(counts.values())
+                state.new, state.same = state.new + counts["new"], state.same + counts["same"]
+                state.replaced += counts["replaced"]
+            for (number, reason), places in outcomes.rejected.items():
+                found = self.files[number].rejected.setdefault(reason, Rejected())
                 found.count += len(places)
                 found.examples = sorted([*found.examples, *places])[:_EXAMPLES]
             self._write()
 
-    def is_stored(self, number: int) -> bool:
-        """Whether all chunks of the file are stored."""
+    def stored(self, of: int) -> frozenset[int]:
+        """The chunks that are stored."""
         with self._lock:
-            return len(self.files[number].chunks) == self.files[number].chunk_count
+            return frozenset(self._of(of).stored)
 
-    def end_file(self, number: int, chunk_count: int) -> None:
-        """Note how many chunks the file has."""
+    def is_stored(self, of: int) -> bool:
+        """Whether all chunks are stored."""
         with self._lock:
-            self.files[number].chunk_count = chunk_count
+            return len(self._of(of).stored) == self._of(of).count
+
+    def end(self, of: int, count: int) -> None:
+        """Note how many chunks there are."""
+        with self._lock:
+            self._of(of).count = count
             self._write()
 
-    def taken(self) -> dict[tuple[int, int], Rows]:
-        """For each chunk, by file and number, the rows that the server took."""
-        return {
-            (number, chunk): np.memmap(place, _ROW, "r") if (place := self._rows_of(number, chunk)).stat().st_size
-            else np.empty(0, _ROW)
-            for number, of in enumerate(self.files)
-            for chunk in of.chunks
-        }  # fmt: skip
+    def taken(self) -> list[Rows]:
+        """For each chunk the rows that the server took."""
+        places = (self._rows_of(of, chunk) for of, found in self._state.chunks.items() for chunk in found.stored)
+        return [np.memmap(place, _ROW, "r") for place in places if place.stat().st_size]
 
     def remove(self) -> None:
         """Forget the import: it is complete."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _rows_of(self, number: int, chunk: int) -> Path:
-        return self.folder / f"{number}-{chunk}.rows"
+    def _of(self, of: int) -> Chunks:
+        return self._state.chunks.setdefault(of, Chunks())
 
-    def _read(self) -> list[FileState] | None:
+    def _rows_of(self, of: int, chunk: int) -> Path:
+        return self.folder / f"{'sorted' if of == SORTED else of}-{chunk}.rows"
+
+    def _read(self) -> _State | None:
         try:
             state = _decoder.decode((self.folder / _STATE).read_bytes())
         except (FileNotFoundError, msgspec.MsgspecError):
             return None
-        return state.files if state.format_version == FORMAT_VERSION else None
+        return state if state.format_version == FORMAT_VERSION else None
 
     def _write(self) -> None:
         new = self.folder / f"{_STATE}.new"
-        new.write_bytes(msgspec.json.encode(_State(FORMAT_VERSION, self.files)))
+        new.write_bytes(msgspec.json.encode(self._state))
         new.replace(self.folder / _STATE)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,3 +35,8 @@ class ParquetReading:
             batches = file.iter_batches(CHUNK_ROWS, columns=of_file)
             for table in in_chunks((batch.select(of_file) for batch in batches), schema):
                 yield with_added(table, self._file.added, plan.columns)
+
+
+def write_parquet(table: pa.Table, path: Path) -> None:
+    """Write rows that are soon read again."""
+    pq.write_table(table, path, compression="lz4")

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline.base.errors import ServerBusy, ServerUnreachable
 from pipeline.operations.client import Client
 from pipeline.operations.importing.comparison import Compared, ReadBack, compare
 from pipeline.operations.importing.conversion import converted
-from pipeline.operations.importing.journal import FileState, Journal
+from pipeline.operations.importing.journal import SORTED, FileState, Journal
 from pipeline.operations.importing.mapping import FileMapping
 from pipeline.operations.importing.plan import Plan, TargetColumn, plan_for
 from pipeline.operations.importing.sending import Chunk, Sender, patiently
 from pipeline.operations.importing.source_files import Reading, Source
+from pipeline.operations.importing.spool import Spool, is_scattered
 from store.record import MeasureType
 
 PATIENCE_S = 300.0
+_LOOKED_AT = 3  # files
 
 
 class Progress(Protocol):
@@ -55,12 +59,15 @@ class Import:
             yield number, reading, plan_for(columns, self.mapping, target, file.name)
 
     def send(self, journal: Journal, progress: Progress) -> None:
-        """Store all rows that the journal does not have."""
+        """Store all rows that the journal does not have: file by file, or sorted by time if they are in no order."""
         sender = Sender(self.server, self.table, journal, progress.sent, create=self.create, patience_s=self.patience_s)
         with sender:
+            if self._is_scattered():
+                self._send_sorted(journal, sender)
+                return
             for number, reading, plan in self.plans():
                 if not journal.is_stored(number):
-                    self._send_file(journal, sender, number, reading.tables(plan), plan)
+                    self._send_file(journal, sender, number, self._converted(number, reading, plan))
 
     def compare(self, journal: Journal, progress: Progress) -> list[Compared]:
         """What the server has of each file."""
@@ -72,15 +79,35 @@ class Import:
         known = {name: kind for name, kind in columns.items() if name in there}  # no row had a value of the others
         return compare(journal, ReadBack(self.server, self.table, known, self.patience_s), progress.compared)
 
-    def _send_file(self, journal: Journal, sender: Sender, number: int, tables: Iterator[pa.Table], plan: Plan) -> None:
-        stored = set(journal.files[number].chunks)
-        first_row, chunk = 1, 0
-        for table in tables:
-            if chunk not in stored:
-                rows = converted(table, plan, self.source.files[number].name)
-                sender.send(Chunk(number, chunk, first_row, rows))
-            first_row, chunk = first_row + len(table), chunk + 1
-        journal.end_file(number, chunk)
+    def _converted(self, number: int, reading: Reading, plan: Plan) -> Iterator[pa.Table]:
+        name = self.source.files[number].name
+        return (converted(table, plan, name) for table in reading.tables(plan))
+
+    def _is_scattered(self) -> bool:
+        """Whether the rows of the first files are in no order of time."""
+        first = itertools.islice(self.plans(), _LOOKED_AT)
+        tables = (next(self._converted(*of), None) for of in first)
+        return any(is_scattered(table) for table in tables if table is not None)
+
+    def _send_file(self, journal: Journal, sender: Sender, number: int, tables: Iterator[pa.Table]) -> None:
+        stored, begin, count = journal.stored(number), 1, 0
+        for rows in tables:
+            if count not in stored:
+                row_numbers = np.arange(begin, begin + len(rows))
+                sender.send(Chunk(number, count, rows, np.full(len(rows), number), row_numbers))
+            begin, count = begin + len(rows), count + 1
+        journal.end(number, count)
+
+    def _send_sorted(self, journal: Journal, sender: Sender) -> None:
+        spool = Spool(journal.folder)
+        if not spool.is_complete:
+            spool.write((number, self._converted(number, reading, plan)) for number, reading, plan in self.plans())
+        stored, count = journal.stored(SORTED), 0
+        for rows, files, row_numbers in spool.sorted():
+            if count not in stored:
+                sender.send(Chunk(SORTED, count, rows, files, row_numbers))
+            count += 1
+        journal.end(SORTED, count)
 
     def _target(self) -> list[TargetColumn]:
         """The columns of the table. Raises ServerUnreachable, ServerRefused."""

@@ -6,19 +6,21 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.base.errors import ServerBusy, ServerUnreachable
 from pipeline.operations.client import Client
-from pipeline.operations.importing.journal import Journal
+from pipeline.operations.importing.journal import Journal, Outcomes, rows_of
 from pipeline.operations.importing.plan import TIME
 from pipeline.operations.importing.row_hashes import row_hashes
 
+Int64s = npt.NDArray[np.int64]
 T = TypeVar("T")
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -28,29 +30,19 @@ _AGAIN_AFTER_S = 0.5
 _COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
-    """Rows of the `number`th part of a file, in its order; `first_row` is the number of the first, from 1."""
+    """Converted rows: the `number`th part `of` a file or, where they are sorted, of all (SORTED).
 
-    file: int
+    files        the number of the file of each row
+    row_numbers  of each row in its file, from 1
+    """
+
+    of: int
     number: int
-    first_row: int
     rows: pa.Table
-
-
-@dataclass(slots=True)
-class Outcomes:
-    """What became of rows: how many of each outcome, and by reason the places of those rejected."""
-
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("new", "same", "replaced"), 0))
-    rejected: dict[str, list[int]] = field(default_factory=dict)
-
-    def add(self, answer: Mapping[str, Any], places: np.ndarray[Any, np.dtype[np.int64]]) -> None:
-        """Add the answer to a request with these rows."""
-        for name in self.counts:
-            self.counts[name] += answer[name]
-        for entry in answer["rejected"]:
-            self.rejected.setdefault(entry["reason"], []).extend(places[entry["rows"]].tolist())
+    files: Int64s
+    row_numbers: Int64s
 
 
 class Sender:
@@ -104,16 +96,12 @@ class Sender:
         order = np.argsort(times, kind="stable")
         is_sorted = bool((times[1:] >= times[:-1]).all())
         ordered = rows if is_sorted else rows.take(pa.array(order))
-        outcomes = Outcomes()
+        outcomes, taken = Outcomes(), np.ones(len(rows), np.bool_)
         for begin, part in pieces(ordered):
-            outcomes.add(self._stored(part), order[begin : begin + len(part)])
-        taken = np.ones(len(rows), np.bool_)
-        for places in outcomes.rejected.values():
-            taken[places] = False
-        kept = order[taken[order]]
-        hashes = row_hashes(rows)
-        numbers = {reason: [chunk.first_row + at for at in sorted(of)] for reason, of in outcomes.rejected.items()}
-        self._journal.note(chunk.file, chunk.number, len(rows), outcomes.counts, numbers, times[kept], hashes[kept])
+            places = order[begin : begin + len(part)]
+            taken[enter(self._stored(part), chunk, places, outcomes)] = False
+        noted = rows_of(times[taken], row_hashes(rows)[taken], chunk.files[taken])
+        self._journal.note(chunk.of, chunk.number, noted, outcomes)
         self._sent(len(rows))
 
     def _stored(self, rows: pa.Table) -> Mapping[str, Any]:
@@ -127,6 +115,24 @@ class Sender:
             return found
 
         return patiently(send, self._patience_s, is_ending=self._is_ending)
+
+
+def enter(answer: Mapping[str, Any], chunk: Chunk, places: Int64s, outcomes: Outcomes) -> Int64s:
+    """Enter what became of the rows of a chunk at these places; returns the places of those that were rejected."""
+    begin = 0
+    for run in answer["runs"]:
+        files = chunk.files[places[begin : begin + run["rows"]]]
+        begin += run["rows"]
+        for number, count in zip(*(of.tolist() for of in np.unique_counts(files)), strict=True):
+            outcomes.count(number, run["outcome"], count)
+    rejected: list[Int64s] = [places[:0]]
+    for entry in answer["rejected"]:
+        at = places[entry["rows"]]
+        rejected.append(at)
+        for number in np.unique(chunk.files[at]).tolist():
+            of_file = at[chunk.files[at] == number]
+            outcomes.reject(number, entry["reason"], np.sort(chunk.row_numbers[of_file]).tolist())
+    return np.concatenate(rejected)
 
 
 def patiently(

@@ -79,6 +79,7 @@ async def import_rows(
         "new": found.new,
         "same": found.same,
         "replaced": found.replaced,
+        "runs": [{"outcome": outcome, "rows": rows} for outcome, rows in found.runs],
         "rejected": [
             {"reason": reason, "count": len(rows), "rows": rows.tolist()} for reason, rows in found.rejected.items()
         ],

@@ -85,8 +85,9 @@ async def test_rows_of_every_type_are_stored_once(service: HttpService) -> None:
     first = await send(service, arrow(columns, kinds))
     again = await send(service, arrow(columns, kinds))
 
-    assert first.json() == {"rows": 200, "new": 200, "same": 0, "replaced": 0, "rejected": []}
-    assert again.json() == {"rows": 200, "new": 0, "same": 200, "replaced": 0, "rejected": []}
+    counts = {"rows": 200, "new": 200, "same": 0, "replaced": 0, "rejected": []}
+    assert first.json() == {**counts, "runs": [{"outcome": "new", "rows": 200}]}
+    assert again.json() == {**counts, "new": 0, "same": 200, "runs": [{"outcome": "same", "rows": 200}]}
     async with service.client() as http:
         names = "sensor, site, measure_name, time, celsius, count, is_on, note, since, always"
         sql = f'SELECT {names} FROM "past"."rows" ORDER BY time'
@@ -120,6 +121,7 @@ async def test_rows_of_one_request_with_one_key_are_judged_in_turn(service: Http
     told = (await send(service, arrow(columns))).json()
 
     assert (told["new"], told["same"], told["rejected"][0]["rows"]) == (1, 1, [2])
+    assert [(run["outcome"], run["rows"]) for run in told["runs"]] == [("new", 1), ("same", 1), ("rejected", 1)]
 
 
 async def test_a_row_that_cannot_be_stored_costs_itself_only(service: HttpService) -> None:

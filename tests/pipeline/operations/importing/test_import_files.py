@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pipeline.operations.cli.group import run
 from pipeline.operations.importing import source_files
 from pipeline.operations.importing.comparison import ReadBack, compare
 from pipeline.operations.importing.influx_files import InfluxReading
-from pipeline.operations.importing.journal import Journal
+from pipeline.operations.importing.journal import SORTED, Journal
 from pipeline.operations.importing.mapping import Measure, Time
 from pipeline.operations.importing.source_files import Source, named_files
 from pipeline.operations.importing.text_files import CsvForm, CsvReading, JsonReading
@@ -139,7 +140,7 @@ def test_rows_that_are_missing_are_noticed(past: ImportService) -> None:
     source = csv_source(past, 20)
     mapping: dict[str, Any] = {"time": Time("time", "ns"), "measure_name": "m"}
     journal, _ = past.load(source, **mapping)
-    taken = journal.taken()[0, 0]
+    (taken,) = journal.taken()
     assert len(taken) == 20
     damaged = taken.copy()
     damaged["hash"][3] ^= 1
@@ -183,3 +184,35 @@ def test_without_a_server_the_command_says_what_to_start(tmp_path: Path, capsys:
 
     assert run(["--endpoint", "http://127.0.0.1:9", "import", "csv", *options]) == 3
     assert "start one with `streamgauge up`" in capsys.readouterr().err
+
+
+def test_rows_in_no_order_are_sorted(past: ImportService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each file is told of on its own, and an import that is broken off goes on within the sorted rows."""
+    monkeypatch.setattr(source_files, "CHUNK_ROWS", 40)
+    rng, day_ns = random.Random(1), 86_400 * NS
+    order = list(range(150))
+    rng.shuffle(order)
+    for number in range(3):
+        rows = [f"{NOW_NS - 60 * day_ns + at * day_ns // 3},s{at % 3},{at}" for at in order[number * 50 :][:50]]
+        (past.folder / f"f{number}.csv").write_text("time,sensor,x\n" + "\n".join(rows) + "\n")
+    names = [str(past.folder / f"f{number}.csv") for number in range(3)]
+    source = Source(named_files(names), lambda file: CsvReading(file, CsvForm()))
+    send, sent = type(past.server).send, []
+
+    def failing(*parts: Any, **options: Any) -> Any:
+        sent.append(1)
+        if len(sent) == 3:
+            raise ServerRefused("broken off")
+        return send(*parts, **options)
+
+    mapping: dict[str, Any] = {"time": Time("time", "ns"), "measure_name": "m"}
+    monkeypatch.setattr(type(past.server), "send", failing)
+    with pytest.raises(ServerRefused, match="broken off"):
+        past.load(source, **mapping)
+    journal, compared = past.load(source, **mapping)
+
+    assert [of.rows for of in journal.files] == [50, 50, 50]
+    assert [(of.rows, of.is_equal) for of in compared] == [(50, True)] * 3
+    assert [of.new + of.same for of in journal.files] == [50, 50, 50]
+    assert len(journal.stored(SORTED)) == 4
+    assert [row["x"] for row in rows_of(past)] == [float(at) for at in range(150)]
