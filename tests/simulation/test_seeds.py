@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable
 
 import pytest
+from hypothesis import settings
 
 from tests.simulation.checker import Broken
 from tests.simulation.plants import Plant
@@ -35,8 +36,9 @@ def test_every_law_holds_while_rows_are_deleted(seeds: range) -> None:
     def delete(world: World) -> None:
         world.has_deletes = True
 
-    for seed in seeds[:: 1 if len(seeds) > 1_000 else 3]:
-        simulate(seed, delete)
+    for seed in seeds:
+        if seed % (20 if settings().max_examples < 100 else 4) == 0:  # in `make check` a few
+            simulate(seed, delete)
 
 
 def test_a_planted_fault_is_found(plant: Plant) -> None:
