@@ -78,6 +78,11 @@ class PartitionBackend:
         is_alone = shared.is_sole_writer and len(shared.partitions) == 1 and self.positions.pending_rows < 0
         self._log_first = shared.log_first().get(own_partition) if is_alone else None
 
+    @property
+    def has_all_rows(self) -> bool:
+        """Whether all rows of the log are of this partition, so that RAM can be read instead of files."""
+        return len(self._shared.partitions) == 1
+
     def open_magnetic(self, info: TableInfo) -> MagneticTier:
         """The Delta table of `info`, opened for this partition; without damaged files whose rows the log still has."""
         tier = self._shared.open_tier(info, self.own_partition)

@@ -20,6 +20,7 @@ from store.catalog.deletion import NOTHING, Chosen
 from store.catalog.schema import Columns
 from store.errors import Fenced, MagneticUnavailable, RequestError, UnknownDatabase, UnknownTable
 from store.last_values import Latest, latest_of
+from store.load_back import LoadBack
 from store.log_progress import LogProgress
 from store.magnetic.tier import Version
 from store.memory.room import MemoryRoom
@@ -82,12 +83,15 @@ class PartitionStore:
         read_again(self._positions, backend.own_partition, self.tables.all())
         for partition, low_watermark in self._positions.low_watermarks.items():
             self._progress.advance(partition, low_watermark - 1)
+        room = MemoryRoom(self.table_bytes, memory_limit_bytes)
+        self.load_back = LoadBack(room, is_possible=backend.has_all_rows)
         self._upkeep = Upkeep(
             self.tables,
             self._progress,
             self._positions,
             backend.pending_rows,
-            MemoryRoom(self.table_bytes, memory_limit_bytes),
+            room,
+            self.load_back,
             self.outage,
             clock_ns,
             monotonic_ns,

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from store.errors import DamagedRows, Fenced, MagneticConflict, MagneticUnavailable, QueryFailed
 from store.host_time import SETTLES_AFTER_NS, Settled, is_set
+from store.load_back import LoadBack
 from store.log_progress import LogProgress
 from store.magnetic.parquet import DataFile
 from store.memory.room import MemoryRoom
@@ -57,6 +58,7 @@ class Upkeep:
     positions: Positions
     pending_rows: PendingRows
     room: MemoryRoom
+    load_back: LoadBack
     outage: Outage  # of the storage of the magnetic tier
     clock_ns: Callable[[], int]  # the host's clock, which may be changed: for the age of data
     monotonic_ns: Callable[[], int]  # for intervals
@@ -91,10 +93,21 @@ class Upkeep:
             table.merge_chunks(self.room.most_chunk_bytes)
         self._roll_up(tables)
         self._keep_under_limit(tables)
+        self._load_back(tables)
         for table in tables:
             self._drop_damaged(table)
             self._attempt(table, functools.partial(self._look_after, table))
         self._done_ns = {key: done for key, done in self._done_ns.items() if key[1] is None or not key[1].is_dropped}
+
+    def _load_back(self, tables: Sequence[Table]) -> None:
+        """Load rows of before the start back into RAM, if it is time for some."""
+        table = self.load_back.next_of(tables, self.monotonic_ns())
+        if table is not None:
+            began_ns = self.monotonic_ns()
+            self._attempt(table, lambda: self.load_back.load(table, self.clock_ns(), began_ns))
+            took_ns = self.monotonic_ns() - began_ns
+            self.load_back.rest(self.monotonic_ns(), took_ns)
+            self.observe("load", took_ns / 1e9)
 
     def _roll_up(self, tables: Sequence[Table]) -> None:
         """Roll up what queries of averages have asked for, as far as there is room in the process."""

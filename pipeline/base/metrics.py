@@ -180,9 +180,19 @@ magnetic_disk_free_bytes = Gauge(
 )
 upkeep_seconds = Histogram(
     "streamgauge_store_upkeep_seconds",
-    "Time of one piece of work: the flush of a table, the compaction of some of its files",
+    "Time of one piece of work: the flush of a table, the compaction of some of its files, loading some rows back",
     ["work"],
     buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
+)
+loading = Gauge(
+    "streamgauge_store_loading",
+    "1 while rows of before the start are loaded back into the memory tier; else 0",
+    multiprocess_mode="livemax",
+)
+loaded_rows = Gauge(
+    "streamgauge_store_loaded_rows",
+    "Rows of before the start that were loaded back into the memory tier",
+    multiprocess_mode="livesum",
 )
 maintenance_seconds = Histogram(
     "streamgauge_store_maintenance_seconds",

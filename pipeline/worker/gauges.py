@@ -45,6 +45,9 @@ class Gauges:
     async def often(self) -> None:
         """Update the values that are in memory, and the lag: on Kafka the broker is asked for it while it is not 0."""
         metrics.lag_s.set(await asyncio.to_thread(lambda: self._partitions.lag_s))
+        loads = [partition.store.load_back for partition in self._partitions]
+        metrics.loading.set(any(not load.is_over for load in loads))
+        metrics.loaded_rows.set(sum(load.rows for load in loads))
         metrics.clock_settles.set(not all(partition.store.is_clock_believed for partition in self._partitions))
 
     async def seldom(self) -> None:

@@ -6,8 +6,8 @@ and time, into its own compressed database (about 1.7 bytes per value). So rows 
 only in unsealed chunks, and evicting the oldest sealed chunk frees its memory at once. The planning of a query takes
 time for each chunk (50: 60 ms, 200: 0.9 s), so sealed chunks are merged, eight into one, up to `most_bytes`.
 
-`whole_from_ns` is a guarantee for readers: all rows of the table with a time ≥ it are here. It only rises: when a chunk
-is evicted, to just after the newest of its rows.
+`whole_from_ns` is a guarantee for readers: all rows of the table with a time ≥ it are here. When a chunk is evicted, it
+rises to just after the newest of its rows; when earlier rows are loaded back after a start, it falls to theirs.
 
 Not thread-safe: the table's lock protects every call, except that sealing reads a closed chunk, which never changes.
 """
@@ -17,7 +17,7 @@ Not thread-safe: the table's lock protects every call, except that sealing reads
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -209,9 +209,7 @@ class MemoryTier:
 
     def _new_chunk(self, now_ns: int) -> Chunk:
         """Open another chunk, with all columns of the table."""
-        self._open = chunk = Chunk(f"main.chunk_{next(_chunk_numbers)}", None, now_ns, dict(self._columns.measures))
-        columns = "".join(f", {column.quoted} {column.duck_type}" for column in chunk.measures.values())
-        self._writer.execute(f"CREATE TABLE {chunk.name} ({_FIXED}{columns})")
+        self._open = chunk = self.make_chunk(self._writer, self._columns.measures, now_ns)
         self.chunks.append(chunk)
         return chunk
 
@@ -421,6 +419,21 @@ class MemoryTier:
         """Drop a chunk that is not, or no longer, one of `chunks`, once nobody reads it."""
         self._retire(chunk)
 
+    def make_chunk(self, cursor: Cursor, measures: Mapping[str, Column], created_ns: int) -> Chunk:
+        """An empty chunk with these columns, which does not belong to the tier: for `seal`, then `drop_made`."""
+        chunk = Chunk(f"main.chunk_{next(_chunk_numbers)}", None, created_ns, dict(measures))
+        columns = "".join(f", {column.quoted} {column.duck_type}" for column in chunk.measures.values())
+        cursor.execute(f"CREATE TABLE {chunk.name} ({_FIXED}{columns})")
+        return chunk
+
+    def drop_made(self, chunk: Chunk) -> None:
+        """Drop a chunk that was made and never belonged to the tier. Needs no lock."""
+        cursor = self._duck.cursor()
+        try:
+            _drop(cursor, chunk)
+        finally:
+            cursor.close()
+
     def evict(self, chunk: Chunk) -> None:
         """Drop a sealed chunk: rows up to its newest time are read from the magnetic tier from now on."""
         self.chunks.remove(chunk)
@@ -452,14 +465,15 @@ class MemoryTier:
     def _drop_retired(self) -> None:
         for chunk in [chunk for chunk in self._retired if not chunk.pins]:
             self._retired.remove(chunk)
-            self._drop(chunk)
+            _drop(self._writer, chunk)
         if self._is_dropped and not self._retired and self.series_table:
             self._writer.execute(f"DROP TABLE IF EXISTS {self.series_table}")
             self._writer.close()
             self.series_table = ""
 
-    def _drop(self, chunk: Chunk) -> None:
-        self._writer.execute(f"DETACH {chunk.database}" if chunk.database else f"DROP TABLE {chunk.name}")
+
+def _drop(cursor: Cursor, chunk: Chunk) -> None:
+    cursor.execute(f"DETACH {chunk.database}" if chunk.database else f"DROP TABLE {chunk.name}")
 
 
 def _rolled_together(chunks: Sequence[Chunk]) -> dict[RollupOf, Rolled]:

@@ -11,7 +11,19 @@ from contextlib import contextmanager
 from store.catalog.catalog import TableSettings
 from store.magnetic.parquet import DataFile
 from store.state.pending_rows import Entry
-from store.table import compaction, contents, damaged, deleting, flush, pending_rows, retention, rolling, room, vacuum
+from store.table import (
+    compaction,
+    contents,
+    damaged,
+    deleting,
+    flush,
+    loading,
+    pending_rows,
+    retention,
+    rolling,
+    room,
+    vacuum,
+)
 from store.table.core import Core, TableSize
 from store.table.deleting import When
 from store.table.progress import Pending
@@ -146,6 +158,22 @@ class CaredFor:
             return room.evict_oldest(self._core)
         finally:
             self._core.io_lock.release()
+
+    # Rows of before the start
+
+    @property
+    def to_load_before_ns(self) -> int | None:
+        """Rows of earlier times may be loaded back into RAM; None if there are none, or no more. Any thread."""
+        past = self._core.past
+        return None if past is None or loading.is_over(self._core) else past.before_ns
+
+    def load_back(self, most_rows: int, created_ns: int) -> int:
+        """Load about so many of them, the newest, as if they had come then; returns their number.
+
+        Raises DamagedRows, MagneticUnavailable, QueryFailed.
+        """
+        with self._writing() as core:
+            return 0 if core is None else loading.load(core, most_rows, created_ns)
 
     # Files
 

@@ -69,6 +69,14 @@ class TableSize:
     magnetic_bytes: int
 
 
+@dataclass(slots=True)
+class Past:
+    """Rows of before the start that are not in RAM: those up to this offset, of times before `before_ns`."""
+
+    upto: int
+    before_ns: int
+
+
 class Core:
     """One table, as seen by the owner of `own_partition`.
 
@@ -117,6 +125,7 @@ class Core:
         self.counted: dict[str, tuple[int, int]] = {}  # file → its bytes and values, for `count_values`
         self.unused_since_ns: dict[str, int] = {}  # files that no version needs, for `store.table.vacuum`
         self.evicted_through = -1  # of `own_partition`: rows up to this offset may have been evicted from RAM
+        self.past: Past | None = None  # what may be loaded back into RAM (`store.table.loading`)
         self.sealed_through = -1  # up to this offset RAM may not know which row is of which commit
         self._pinned: dict[int, tuple[Version, int]] = {}  # by version number: the version, and the number of its views
         self._number_of = positions.number_of

@@ -53,6 +53,7 @@ def drop_damaged(core: Core) -> bool:
     with core.lock:
         core.magnetic.version = version
         core.lasts.forget()
+        core.past = None  # rows that were written again do not say any more that they came after the start
     _report(core, damaged, rows.num_rows)
     return True
 

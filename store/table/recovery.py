@@ -22,7 +22,7 @@ from store.memory.newness import NEVER_NS
 from store.reading.scan import END_OF_TIME_NS, magnetic_rows
 from store.record import SeriesKey
 from store.state.series import Persisted
-from store.table.core import Core
+from store.table.core import Core, Past
 from store.table.damaged import drop_damaged, has_damaged
 from store.table.registering import register_columns
 
@@ -52,6 +52,8 @@ def restore(core: Core, zone: str | None, may_hold_unknown_series: Callable[[Ver
     _rezone(core, zone)
     register_columns(core, {})  # normalise may have added series before the table was opened
     core.evicted_through = core.magnetic.version.positions.get(core.own_partition, -1)
+    if has_files:
+        core.past = Past(core.evicted_through, core.memory.whole_from_ns)
     core.superseded.start_at(core.magnetic.version.number)
     core.add_new_series()
 

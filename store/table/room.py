@@ -45,6 +45,11 @@ def oldest_sealed_ns(core: Core) -> int | None:
     return None if chunk is None else chunk.created_ns
 
 
+def begins_of(core: Core) -> list[int]:
+    """The offsets from which rows mean something else. The caller holds `lock`."""
+    return [offset for offset, _ in core.columns.changes.eras.get(core.own_partition, ())]
+
+
 def _oldest_sealed(core: Core) -> Chunk | None:
     return min(
         (chunk for chunk in list(core.memory.chunks) if chunk.sealed), key=lambda chunk: chunk.created_ns, default=None
@@ -53,7 +58,7 @@ def _oldest_sealed(core: Core) -> Chunk | None:
 
 def _replace(core: Core, chunks: Sequence[Chunk]) -> None:
     with core.lock:
-        begins = [offset for offset, _ in core.columns.changes.eras.get(core.own_partition, ())]
+        begins = begins_of(core)
     sealed = core.memory.seal(chunks, begins)
     with core.lock:
         core.memory.swap(chunks, sealed)

@@ -208,6 +208,11 @@ class Life:
         self.store.close()
         self.store = self._open()
 
+    def load_back(self) -> None:
+        """Some rows of before the start are loaded back into RAM."""
+        if table := self.store.opened(TABLE):
+            table.load_back(self._rng.choice((1, 10, 30, 1_000)), self.monotonic_ns)
+
     def go_on_beside(self) -> None:
         """Something happens that may happen while a statement runs."""
         for _ in range(self._rng.randrange(3)):
@@ -226,5 +231,5 @@ class Life:
             self.store.maintain,
         )
         now_and_then = (self.write, self.close_chunk, self.store.flush, self.store.flush, self.evict, self.rewrite)
-        seldom = (self.move, self.restart, self.vacuum)
+        seldom = (self.move, self.restart, self.vacuum, self.load_back)
         self._rng.choice(self._rng.choice((often, often, often, often, now_and_then, now_and_then, seldom)))()

@@ -43,6 +43,7 @@ def partition_over(
         clock.wall_ns,
         applied_offset=(extent.first if start is None else start) - 1,
     )
+    store.load_back.may_run = lambda: progress.has_replayed
     store.observe(lambda work, took_s: metrics.upkeep_seconds.labels(work).observe(took_s))
     normaliser = Normaliser(
         routes,
