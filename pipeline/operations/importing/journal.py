@@ -12,7 +12,9 @@ import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from pipeline.operations.importing.row_hashes import UInt64s
 
 FORMAT_VERSION = 1
 _STATE = "import.json"
+WRITE_EVERY_S = 1.0  # with ten thousand files it has a megabyte
 _EXAMPLES = 5  # of rejected rows, by file and reason
 _ROW = np.dtype([("time_ns", "<i8"), ("hash", "<u8"), ("file", "<u4")])
 
@@ -101,11 +104,10 @@ class Journal:
         """Open it, or begin one; `files` are paths and sizes. Raises ImportFailed."""
         self.folder = folder
         self._lock = threading.Lock()
-        try:
+        self._written_s = 0.0
+        with self._errors():
             folder.mkdir(parents=True, exist_ok=True)
             known = self._read()
-        except OSError as error:
-            raise ImportFailed(f"the journal {folder} cannot be written: {error.strerror}") from error
         if known is None or [(of.path, of.size_bytes) for of in known.files] != [*files]:
             known = _State(FORMAT_VERSION, [FileState(path, size) for path, size in files], {})
         self._state = known
@@ -119,11 +121,11 @@ class Journal:
     def note(self, of: int, chunk: int, rows: Rows, outcomes: Outcomes) -> None:
         """Note that a chunk is stored: `of` a file, or SORTED; `rows`: those that the server took."""
         rows = rows[np.argsort(rows["time_ns"], kind="stable")]
-        place = self._rows_of(of, chunk)
-        with place.with_suffix(".new").open("wb") as file:
-            rows.tofile(file)
-        place.with_suffix(".new").replace(place)
-        with self._lock:
+        with self._lock, self._errors():
+            place = self._rows_of(of, chunk)
+            with place.with_suffix(".new").open("wb") as file:
+                rows.tofile(file)
+            place.with_suffix(".new").replace(place)
             self._of(of).stored.append(chunk)
             for number, counts in outcomes.counts.items():
                 state = self.files[number]
@@ -134,7 +136,8 @@ class Journal:
                 found = self.files[number].rejected.setdefault(reason, Rejected())
                 found.count += len(places)
                 found.examples = sorted([*found.examples, *places])[:_EXAMPLES]
-            self._write()
+            if time.monotonic() - self._written_s >= WRITE_EVERY_S:
+                self._write()
 
     def stored(self, of: int) -> frozenset[int]:
         """The chunks that are stored."""
@@ -150,6 +153,10 @@ class Journal:
         """Note how many chunks there are."""
         with self._lock:
             self._of(of).count = count
+
+    def save(self) -> None:
+        """Write what was noted since the last time: it is written once a second at most. Raises ImportFailed."""
+        with self._lock, self._errors():
             self._write()
 
     def taken(self) -> list[Rows]:
@@ -178,6 +185,14 @@ class Journal:
         new = self.folder / f"{_STATE}.new"
         new.write_bytes(msgspec.json.encode(self._state))
         new.replace(self.folder / _STATE)
+        self._written_s = time.monotonic()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ImportFailed(f"the journal {self.folder} cannot be written: {error.strerror}") from error
 
 
 def journal_folder(*identity: str) -> Path:

@@ -78,6 +78,7 @@ class Sender:
         finally:
             self._is_ending.set()
             self._threads.shutdown(cancel_futures=True)
+            self._journal.save()
 
     def send(self, chunk: Chunk) -> None:
         """Send a chunk, or wait until one that is being sent is stored. Raises what sending raised."""

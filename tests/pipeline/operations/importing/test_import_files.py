@@ -178,6 +178,13 @@ def test_the_command(past: ImportService, capsys: pytest.CaptureFixture[str], mo
     assert json.loads(capsys.readouterr().out)["total"]["replaced"] == 20
 
 
+def test_a_journal_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(ImportFailed, match=r"the journal .*/file/journal cannot be written: Not a directory"):
+        Journal(tmp_path / "file" / "journal", [("a", 1)])
+
+
 def test_without_a_server_the_command_says_what_to_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.csv").write_text("time,s,x\n1,a,2\n")
     options = [str(tmp_path / "a.csv"), "--table", "a.b", "--time-unit", "s", "--measure-name", "m"]
