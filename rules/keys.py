@@ -13,7 +13,7 @@ from typing import Any
 from rules.bounds import UNBOUNDED, Bounds
 from rules.document import Problems, meant, read_duration, read_number, read_pairs, read_text
 from store.values.durations import PATTERN
-from store.values.yaml_text import MappingNode, Node
+from store.values.yaml_text import MappingNode, Node, ScalarNode, alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,15 @@ def mapping(keys: Sequence[Key], make: Callable[[Section], Any]) -> Form:
         return make(section) if section.is_whole else None
 
     return Form(read, schema_of(keys))
+
+
+def short_form(key: str, whole: Form) -> Form:
+    """A mapping, or the value of its key alone."""
+
+    def read(node: Node, what: str, problems: Problems) -> Any:
+        return whole.read(alone(key, node) if isinstance(node, ScalarNode) else node, what, problems)
+
+    return Form(read, {"anyOf": [whole.schema, whole.schema["properties"][key]]})
 
 
 def schema_of(keys: Sequence[Key]) -> dict[str, Any]:

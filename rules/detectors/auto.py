@@ -119,12 +119,6 @@ class Auto:
             kept["count"], tail["seen"] = np.zeros(len(rows)), np.zeros(len(rows))
             self._put(name, rows, kept, tail)
 
-    def status(self, rows: Indices) -> tuple[Bools, Bools]:
-        """Which of these series are still learnt; which have an anomaly that is not learnt from."""
-        tails = {name: state.take(rows) for name, state in self._tail_states.items()}
-        held = np.stack([kept["held"] for name, kept in tails.items()]).max(0) > 0
-        return self._tails[SPIKE.name].is_learning(tails[SPIKE.name]), held
-
     def snapshot(self, rows: Indices) -> dict[str, bytes]:
         """What is kept of these series: arrays by detector and field."""
         parts = {**self._states, **{f"{name}.tail": state for name, state in self._tail_states.items()}}

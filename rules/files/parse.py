@@ -27,7 +27,7 @@ from rules.document import Problems, compose, meant, read_items, read_pairs, rea
 from rules.errors import Problem
 from rules.files.composing import composed
 from rules.files.level_keys import LIMIT_KEYS, RULE_LEVEL_KEYS, implied_level, levels_of
-from rules.keys import DURATION, TEXT, Form, Key, Section, mapping, schema_of
+from rules.keys import DURATION, TEXT, Form, Key, Section, mapping, schema_of, short_form
 from rules.kinds import KINDS, Condition, Kind
 from rules.most_alerts import MOST_ALERTS
 from rules.no_data import NO_DATA
@@ -235,7 +235,8 @@ _WHERE = Form(_read_where, {"type": "object", "additionalProperties": _ONE_OR_MO
 
 
 def _form_of(kind: Kind) -> Form:
-    return mapping((*kind.keys, *(LIMIT_KEYS if kind.has_limits else ())), lambda section: section)
+    whole = mapping((*kind.keys, *(LIMIT_KEYS if kind.has_limits else ())), lambda section: section)
+    return short_form(kind.short, whole) if kind.short else whole
 
 
 RULE_KEYS = (

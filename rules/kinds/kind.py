@@ -112,6 +112,7 @@ class Kind:
     names       placeholders of its alerts that are texts
     without     keys of a rule that have no meaning for it
     has_limits  whether bounds and levels are written under it, too (`rules.files.level_keys`)
+    short       the key whose value may stand for all of them; empty: none
     """
 
     name: str
@@ -123,3 +124,4 @@ class Kind:
     without: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    short: str = ""

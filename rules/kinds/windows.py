@@ -12,7 +12,7 @@ computed of several sensors does not depend on their order, so the ids of series
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -135,6 +135,12 @@ class ZoneWindows:
         at = at[rows.time_ns[at] > self._newest_ns[rows.zone[at]]]
         self._newest_ns[rows.zone[at]] = rows.time_ns[at]
         self._heard_ns[rows.zone[at]] = inputs.clock.times_of(inputs.batch.arrival_ns[rows.row[at]])
+
+    def places(self, zones: Sequence[str]) -> Indices:
+        """For each series the place of its zone among these, each of which had a window; -1 if it is in none."""
+        by_number = np.full(len(self._zones) + 1, _NO_ZONE, np.intp)  # the last one is for series without a zone
+        by_number[[self._zones[zone] for zone in zones]] = np.arange(len(zones))
+        return by_number[self._zone]
 
     def _rows(self, inputs: Inputs, samples: Samples, selection: Selection) -> _Rows | None:
         self._know_zones()

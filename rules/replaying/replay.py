@@ -15,6 +15,7 @@ from rules.arrays import Float64s
 from rules.engine import Engine
 from rules.kinds.composite import Composite
 from rules.kinds.count import Count
+from rules.kinds.detector import Detector
 from rules.kinds.missing import Missing
 from rules.kinds.peers import Peers
 from rules.kinds.zone import Zone
@@ -79,6 +80,8 @@ def _spans_of(rule: Rule) -> Iterator[int]:
             yield missing.least_ns
         case Zone() | Peers() | Count() as windowed:
             yield duration_ns(windowed.over)
+        case Detector() as detector:
+            yield duration_ns(detector.every)
         case Composite() as composite:
             holds = (span for of in rule.levels for span in (of.hold.ns, of.clear_for.ns, of.keep_ns))
             yield from filter(None, (duration_ns(composite.within), *holds))

@@ -24,6 +24,12 @@ SequenceNode: TypeAlias = yaml.SequenceNode
 ScalarNode: TypeAlias = yaml.ScalarNode
 
 
+def alone(key: str, value: Node) -> MappingNode:
+    """The mapping with this key only."""
+    name = ScalarNode("tag:yaml.org,2002:str", key, value.start_mark, value.end_mark)
+    return MappingNode("tag:yaml.org,2002:map", [(name, value)], value.start_mark, value.end_mark)
+
+
 class NotYaml(ValueError):  # named after what the text is
     """The text is not one YAML document; `line` is None if the message contains it, or it is unknown."""
 

@@ -25,6 +25,7 @@ WORDS = (*SPANS, "2 samples", "3 samples", "2/m", "00:00", "14:14", "14:15", "24
 OF_KEY: Mapping[str, tuple[object, ...]] = {
     "after": (*SPANS, "auto"),
     "annotations": ({"told": "{value:.3f} of {measure} in {zone_name} at {sensor}{region}{silent}"},),
+    "budget": ("1/day per 1000 series", "10/day per 1 series"),
     "by": ("region", ["region", "sensor"]),
     "expect": ([{"sensor": ["a1", "a9"]}], [{"sensor": "b{1..3}", "region": "b"}]),
     "labels": ({"team": "growers"},),

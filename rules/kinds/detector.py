@@ -1,0 +1,223 @@
+"""`detector`: values that are unusual for their signal, without bounds that anybody writes (`rules.detectors`).
+
+    detector: auto
+    detector: {every: 1m, budget: 1/day per 1000 series}
+
+The samples of each signal are averaged over windows of event time as long as `every` (`rules.kinds.windows`); a
+window of a zone is judged as it closes, at its end. Where a zone has at least 4 series, their distances from its median
+are judged, and a series without a sample in the window of its zone is missing. A zone that gains its
+fourth series, or loses it, is learnt anew.
+
+The value is -log10 p: 6 is one in a million. Its bound follows from `budget`, the false alerts that are accepted: a
+signal is judged `1 day / every` times a day, so with 1 a day per 1000 series and `every: 1m` it is 6.16. Values count
+from 200 windows on. What is unusual is not learnt, until it has lasted for 500 windows; then it is normal.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+from rules.arrays import Float64s, Indices, grown, packed, unpacked
+from rules.bounds import Bounds
+from rules.detectors.auto import FEATURES, Auto
+from rules.detectors.peers import ALONE, AT_LEAST
+from rules.document import Problems, read_text
+from rules.judging import Active, Arrays, Ids, Inputs, Judge, Judged
+from rules.keys import SPAN, Form, Key, Section, choice
+from rules.kinds.kind import Kind, OnMeasure
+from rules.kinds.windows import Window, ZoneWindows
+from rules.selection import Selection
+from rules.transition import ZONE_NAME, Facts
+from store.record import SeriesIndex
+from store.values.durations import duration_ns
+
+EVERY = timedelta(minutes=1)
+BUDGET = 1 / 1000
+METHODS = ("auto",)
+_DAY_S = 86_400
+_BUDGET = re.compile(r"([0-9]*\.?[0-9]+)/day per ([1-9][0-9]*) series")
+_TOLD = 2.0  # values from here on have facts; others are no part of an alert
+_NEW, _BY_ITSELF, _BESIDE_PEERS = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Detector(OnMeasure):
+    """The value is -log10 p. budget: false alerts per series and day."""
+
+    every: timedelta = EVERY
+    budget: float = BUDGET
+
+    @property
+    def bounds(self) -> Bounds:
+        """What may be exceeded as often as the budget says."""
+        return Bounds(max=-math.log10(self.budget * self.every.total_seconds() / _DAY_S))
+
+    @property
+    def facts(self) -> tuple[object, ...]:
+        """Everything."""
+        return "detector", "auto", duration_ns(self.every), self.budget
+
+    @property
+    def together(self) -> tuple[str, ...]:
+        """The zone, whose windows close together."""
+        return (ZONE_NAME,)
+
+    def build(self, measure: str, index: SeriesIndex) -> Judge:
+        """A judge that keeps what is usual for each signal."""
+        return DetectorJudge(measure, index, self)
+
+
+class DetectorJudge:
+    """How unusual the averages of each signal are."""
+
+    version = 1
+
+    def __init__(self, measure: str, index: SeriesIndex, detector: Detector) -> None:
+        self.subjects = index
+        self._windows = ZoneWindows(measure, index, duration_ns(detector.every))
+        self._auto = Auto(log_p=-detector.bounds.max * math.log(10))
+        self._mode: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
+
+    def grow(self, size: int) -> None:
+        """Make room for series ids below `size`."""
+        self._windows.grow(size)
+        self._auto.grow(size)
+        self._mode = grown(self._mode, size, _NEW)
+
+    def evaluate(self, inputs: Inputs, selection: Selection) -> Judged | None:
+        """The values of the windows that this batch closes."""
+        return self._judged(self._windows.take(inputs, selection))
+
+    def tick(self, now_ns: int, active: Active) -> Judged | None:  # noqa: ARG002  # windows close for all
+        """The values of the windows that close now."""
+        return self._judged(self._windows.tick(now_ns))
+
+    def subjects_of(self, series: Indices) -> Sequence[Indices]:
+        """The series."""
+        return (series,)
+
+    def snapshot(self) -> Arrays:
+        """The open windows, and what is usual."""
+        known = np.flatnonzero(self._mode[: len(self.subjects)] != _NEW)
+        return {
+            **self._windows.snapshot(),
+            "known": packed(known, np.uint32),
+            "mode": packed(self._mode[known], np.uint8),
+            **{f"auto.{name}": data for name, data in self._auto.snapshot(known).items()},
+        }
+
+    def restore(self, arrays: Arrays, ids: Ids) -> None:
+        """Restore saved windows and what is usual."""
+        self._windows.restore(arrays, ids.series)
+        known = ids.series[unpacked(arrays["known"], np.uint32)]
+        self._mode[known] = unpacked(arrays["mode"], np.uint8)
+        of_auto = {name.removeprefix("auto."): data for name, data in arrays.items() if name.startswith("auto.")}
+        self._auto.restore(of_auto, known)
+
+    def _judged(self, closed: Iterable[Window]) -> Judged | None:
+        parts = [part for windows in _rounds(closed) if (part := self._judge(windows)) is not None]
+        if not parts:
+            return None
+        facts = {key: value for part in parts for key, value in part.facts.items()}
+        row, subject, time_ns, value = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("row", "subject", "time_ns", "value")
+        )
+        return Judged(row, subject, time_ns, value, None, repeats=len(parts) > 1, judged=len(value), facts=facts)
+
+    def _judge(self, windows: Sequence[Window]) -> Judged:
+        """The values of windows of different zones."""
+        mean = np.full(len(self._mode), np.nan)
+        for window in windows:
+            mean[window.series] = window.total / window.count
+        place = self._windows.places([window.zone for window in windows])[: len(mean)]
+        is_known = (self._mode != _NEW) | ~np.isnan(mean)
+        series = np.flatnonzero((place >= 0) & is_known[: len(place)])
+        place = place[series]
+        time_ns, row = (np.array([getattr(one, name) for one in windows])[place] for name in ("end_ns", "row"))
+        group = np.where(np.bincount(place)[place] < AT_LEAST, ALONE, place)
+        self._choose_mode(series, group)
+        verdict = self._auto.step(series, time_ns, mean[series], group)
+        value = -verdict.log_p / math.log(10)
+        numbers = np.stack([mean[series], verdict.expected, verdict.lower, verdict.upper, verdict.score], axis=1)
+        facts = {
+            (int(series[at]), int(time_ns[at])): _facts(numbers[at], FEATURES[verdict.feature[at]], value[at])
+            for at in np.flatnonzero(value >= _TOLD)
+        }
+        return Judged(row.astype(np.intp), series, time_ns.astype(np.int64), value, None, repeats=False, facts=facts)
+
+    def _choose_mode(self, series: Indices, group: Indices) -> None:
+        """Begin anew with signals whose values are compared with others now, or no more."""
+        mode = np.where(group == ALONE, _BY_ITSELF, _BESIDE_PEERS).astype(np.uint8)
+        before = self._mode[series]
+        self._auto.forget(series[(before != mode) & (before != _NEW)])
+        self._mode[series] = mode
+
+
+def _facts(numbers: Float64s, feature: str, value: float) -> Facts:
+    names = ("average", "expected", "lower", "upper", "score")
+    return {
+        **{name: "" if math.isnan(number) else number for name, number in zip(names, numbers.tolist(), strict=True)},
+        "feature": feature,
+        "p": 10 ** -float(value),
+    }
+
+
+def _rounds(closed: Iterable[Window]) -> Iterator[list[Window]]:
+    """Windows in groups, with one of each zone, which is after those of the groups before."""
+    rounds: list[list[Window]] = []
+    place: dict[str, int] = {}
+    for window in closed:
+        at = place[window.zone] = place.get(window.zone, -1) + 1
+        if at == len(rounds):
+            rounds.append([])
+        rounds[at].append(window)
+    return iter(rounds)
+
+
+def _read_budget(node: object, what: str, problems: Problems) -> float | None:
+    text = read_text(node, what, problems)  # type: ignore[arg-type]  # it refuses what is no text
+    if text is None:
+        return None
+    found = _BUDGET.fullmatch(text)
+    budget = float(found[1]) / int(found[2]) if found else 0.0
+    if not 0 < budget <= 10:
+        problems.add(
+            node,  # type: ignore[arg-type]  # as above
+            f"{what} must be alerts a day and series, as `1/day per 1000 series`, at most 10 of each, is {text!r}",
+        )
+        return None
+    return budget
+
+
+def _make(section: Section) -> Detector | None:
+    every = section.get("every", EVERY)
+    if every > timedelta(hours=1):
+        section.problem(f"`every` of {section.what} must be at most 1h", at="every")
+    return Detector(every, section.get("budget", BUDGET))
+
+
+KIND = Kind(
+    "detector",
+    "values that are unusual for their signal",
+    (
+        Key("method", choice(*METHODS), "auto: all detectors together"),
+        Key("every", SPAN, "the length of the windows whose averages are judged; 1m by default"),
+        Key(
+            "budget",
+            Form(_read_budget, {"type": "string", "pattern": f"^{_BUDGET.pattern}$"}),
+            "how many false alerts are accepted; 1/day per 1000 series by default",
+        ),
+    ),
+    _make,
+    without=("clear",),
+    short="method",
+    numbers=("average", "expected", "lower", "upper", "score", "p"),
+    names=("feature",),
+)
