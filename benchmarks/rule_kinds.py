@@ -44,6 +44,9 @@ KINDS = {
     ],
     "zone": ["zone: {of: average, over: 1m, max: 9999}"],
     "peers": ["peers: {over: 1m, min: -99, max: 99, noise: 1}"],
+    "detector": [
+        "detector: {every: 5s}"
+    ],  # each value is judged; with `every: 1m` one in 12 is, the others are added up
     "count": ["count: {over: 1m, by: sensor, of: {min: 9000}, max: 4}"],
 }
 MIXED = (

@@ -11,7 +11,7 @@ Cost         512 bytes a series; about 600 passes of numpy over a step, so of 40
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +41,8 @@ DETECTORS: tuple[Detector, ...] = (
     Shape(),
 )
 SILENCE = Silence()
+TOGETHER = 4096
+"""So many series are judged together: what is computed of them fits into the processor's cache."""
 FEATURES = (*(detector.name for detector in DETECTORS), SILENCE.name)
 
 
@@ -62,6 +64,11 @@ class Verdict:
     expected: Float64s
     lower: Float64s
     upper: Float64s
+
+
+def _joined(parts: Sequence[Verdict]) -> Verdict:
+    """The verdict on the series of all parts."""
+    return Verdict(*(np.concatenate([getattr(part, name) for part in parts]) for name in Verdict.__slots__))
 
 
 class Auto:
@@ -94,6 +101,12 @@ class Auto:
         value: NaN if the series has none in this step. group: whose values may be compared, -1: of none; None: no two.
         """
         base = np.zeros(len(rows)) if group is None else medians(value, group)
+        if len(rows) <= TOGETHER:
+            return self._step(rows, time_ns, value, base)
+        parts = [slice(begin, begin + TOGETHER) for begin in range(0, len(rows), TOGETHER)]
+        return _joined([self._step(rows[part], time_ns[part], value[part], base[part]) for part in parts])
+
+    def _step(self, rows: Indices, time_ns: Int64s, value: Float64s, base: Float64s) -> Verdict:
         log_p, score = np.zeros((len(self._detectors) + 1, len(rows))), np.zeros((len(self._detectors) + 1, len(rows)))
         expected, reach = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
         there = np.flatnonzero(~np.isnan(value) & ~np.isnan(base))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rules.arrays import Float64s
+from rules.detectors import auto as auto_module
 from rules.detectors.auto import DETECTORS, Auto
 from rules.detectors.detector import COUNT, Detector, Step
 from rules.detectors.state import State
@@ -173,6 +174,15 @@ def test_an_ensemble_judges_each_series_alone_and_goes_on_after_a_restart() -> N
     after.restore(before.snapshot(np.arange(5)), np.arange(5))
 
     assert np.array_equal(judged(values[220:], after, 220), whole[220:])
+
+
+def test_how_many_are_judged_together_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = signals(220)
+    whole = judged(values)
+
+    monkeypatch.setattr(auto_module, "TOGETHER", 2)
+
+    assert np.array_equal(judged(values), whole)
 
 
 def rng_holes(shape: tuple[int, ...]) -> np.ndarray:
