@@ -162,12 +162,16 @@ class Upkeep:
             table.vacuum(self.monotonic_ns())
 
     def flush_all(self) -> None:
-        """Make everything durable that is applied and advanced, in a stop with little time."""
-        if self._waiting_in_process() > MOST_FLUSHED_ALONE:
-            self._save_pending_rows()
-        else:
-            for table in self.tables.all():
+        """Make everything durable that is applied and advanced, in a stop with little time.
+
+        But tables with a DELETE to be carried out, which may take long: it is read again from the log.
+        """
+        ready = [table for table in self.tables.all() if not table.has_deletions]
+        if self._waiting_in_process() <= MOST_FLUSHED_ALONE:
+            for table in ready:
                 self.flush(table)
+        elif len(ready) == len(self.tables.all()):
+            self._save_pending_rows()
         self.save_positions()
 
     def _waiting_in_process(self) -> int:
