@@ -45,7 +45,7 @@ STEPS = (
     Step("store.objects.objects", "LocalObjects._write_aside", after="object written aside"),
     Step("store.state.positions", "Positions.save", before="positions to be saved", after="positions saved"),
     Step("store.state.pending_rows", "PendingRows.save", before="checkpoint to be saved", after="checkpoint saved"),
-    Step("store.table.compaction", "_write", before="merge begun", after="merged file written"),
+    Step("store.table.compaction", "write", before="merge begun", after="merged file written"),
     Step("store.table.compaction", "rewrite", after="merged"),
     Step("pipeline.stream.rule_state.keep", "RuleKeep.save", before="rules to be saved", after="rules saved"),
     Step("pipeline.log.embedded.topic_file", "TopicFile.trim_step", after="trimming"),
