@@ -64,6 +64,7 @@ def config(webhook_port: int) -> str:
         {
             "listener": {"address": "127.0.0.1:0", "users": users},
             "http": {"address": "127.0.0.1:0", "tokens": tokens},
+            "console": {"address": "127.0.0.1:0"},
             "tables": [
                 {
                     "name": "agriculture.readings",

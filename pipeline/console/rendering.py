@@ -113,15 +113,14 @@ def pairs(values: dict[str, object]) -> str:
 def sparkline(values: Sequence[float | None], width: int = 120, height: int = 28) -> Markup:
     """A small line of the values, without axes; screen readers leave it out, as its last value stands beside it."""
     known = [value for value in values if value is not None]
-    if len(known) < 2:
-        return Markup(f'<svg class="sparkline" viewBox="0 0 {width} {height}" aria-hidden="true"></svg>')  # noqa: S704  # numbers
-    low, high = min(known), max(known)
+    low, high = min(known, default=0.0), max(known, default=0.0)
     scale = (height - 4) / ((high - low) or 1)
-    step = width / (len(values) - 1)
+    step = width / max(1, len(values) - 1)
     points = " ".join(
         f"{place * step:.1f},{height - 2 - (value - low) * scale:.1f}"
         for place, value in enumerate(values)
         if value is not None
     )
-    line = f'<polyline points="{points}"/>'
-    return Markup(f'<svg class="sparkline" viewBox="0 0 {width} {height}" aria-hidden="true">{line}</svg>')  # noqa: S704  # numbers
+    line = f'<polyline points="{points}"/>' if len(known) > 1 else ""
+    box = f'viewBox="0 0 {width} {height}" preserveAspectRatio="none"'
+    return Markup(f'<svg class="sparkline" {box} aria-hidden="true">{line}</svg>')  # noqa: S704  # numbers

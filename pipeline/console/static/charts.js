@@ -47,10 +47,10 @@ function draw(figure) {
   const data = JSON.parse(figure.querySelector("script").textContent);
   const colours = {line: resolved("--accent"), ink: resolved("--faint"), rule: resolved("--rule"),
                    alert: resolved("--bad"), silence: resolved("--faint"), band: resolved("--band")};
-  const palette = [colours.line, resolved("--warn"), resolved("--bad"), colours.ink];
+  const colourOf = place => place === 0 ? colours.line : `hsl(${(160 + 47 * place) % 360} 60% 52%)`;
   const axis = {stroke: colours.ink, grid: {stroke: colours.rule, width: 1}, ticks: {stroke: colours.rule}};
   const series = data.lines.map((line, place) => ({
-    label: line.label, stroke: line.faint ? colours.band : palette[place % palette.length],
+    label: line.label, stroke: line.faint ? colours.band : colourOf(place),
     width: line.faint ? 0 : 1.6, points: {show: data.times.length < 3}, spanGaps: false,
   }));
   const bounds = Object.values(data.bounds);
