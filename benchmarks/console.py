@@ -25,6 +25,7 @@ from pipeline.base.layout import Layout
 
 WARM_S = 15.0
 TURNS = 3
+CHANGE_S = 25.0  # for browsers to come or to leave: a quiet one leaves at the next ping
 
 
 class Browser:
@@ -68,7 +69,7 @@ def main() -> int:
         started, _ = stack.enter_context(running())
         console = "http://" + json.loads(Layout(started.data_dir).up_state.read_bytes())["console"]
         pids = {name: started.pid(name) for name in ("gateway", "worker", "console")}
-        whole_s = WARM_S + 2 * TURNS * (options.seconds + 5)
+        whole_s = WARM_S + 2 * TURNS * (options.seconds + CHANGE_S)
         words = {
             "--mqtt": started.mqtt, "--rate": options.rate, "--seconds": whole_s, "--connections": 20,
             "--accounts": ACCOUNTS, "--sensors": 100_000, "--drain": 120,
