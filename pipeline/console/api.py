@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -16,6 +17,11 @@ TIMEOUT_S = 90.0  # SQL may take 60
 MOST_CONNECTIONS = 32
 
 Parameters = Sequence[tuple[str, str]]
+
+
+def segment(text: str) -> str:
+    """What a visitor sent as one segment of a path, whatever is in it."""
+    return quote(text, safe="")
 
 
 class ApiRefused(ServerRefused):

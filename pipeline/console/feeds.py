@@ -11,6 +11,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from html import escape
 
 from pipeline.base.errors import ServerRefused, ServerUnreachable
 
@@ -90,7 +91,7 @@ class Feeds:
                 self._take(feed, await feed.render())
             except (ServerRefused, ServerUnreachable) as error:
                 log.debug("a live page is not rendered: %s", error)
-                self._take(feed, {"trouble": f"Not live: {error}"})
+                self._take(feed, {"trouble": escape(f"Not live: {error}")})
             async with feed.changed:
                 feed.changed.notify_all()
             await asyncio.sleep(self._period_s)

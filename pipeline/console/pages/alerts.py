@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from pipeline.console.api import ApiRefused
+from pipeline.console.api import ApiRefused, segment
 from pipeline.console.chart import chart
 from pipeline.console.event_stream import EventStream
 from pipeline.console.site import Site, Visitor, form_of, site_of
@@ -60,7 +60,7 @@ async def one(request: Request) -> Response:
     site = site_of(request)
     visitor = await site.visitor(request)
     alert_id = request.path_params["alert_id"]
-    found = await site.api.get(visitor.token, f"/v1/alerts/{alert_id}")
+    found = await site.api.get(visitor.token, _path(alert_id))
     why, deliveries, silences = await asyncio.gather(
         _explained(site, visitor, alert_id),
         _deliveries(site, visitor, alert_id),
@@ -81,10 +81,15 @@ async def one(request: Request) -> Response:
     )
 
 
+def _path(alert_id: str, what: str = "") -> str:
+    """The path of an alert in the API."""
+    return f"/v1/alerts/{segment(alert_id)}{what}"
+
+
 async def _explained(site: Site, visitor: Visitor, alert_id: str) -> Mapping[str, Any]:
     """Why it fired; `problem` where the API cannot say any more, as its rule or its rows are gone."""
     try:
-        return {"problem": None, **await site.api.get(visitor.token, f"/v1/alerts/{alert_id}/explain")}
+        return {"problem": None, **await site.api.get(visitor.token, _path(alert_id, "/explain"))}
     except ApiRefused as error:
         return {"problem": str(error)}
 
@@ -100,7 +105,7 @@ async def _deliveries(site: Site, visitor: Visitor, alert_id: str) -> list[Mappi
     found: list[Mapping[str, Any]] = []
     for status in ("firing", "resolved"):
         try:
-            answer = await site.api.get(visitor.token, f"/v1/alerts/deliveries/{alert_id}.{status}")
+            answer = await site.api.get(visitor.token, f"/v1/alerts/deliveries/{segment(alert_id)}.{status}")
         except ApiRefused as error:
             if error.status != 404:
                 raise
@@ -141,10 +146,10 @@ async def _done(request: Request, what: str, body: Mapping[str, object]) -> Resp
     site = site_of(request)
     visitor = await site.visitor(request)
     alert_id = request.path_params["alert_id"]
-    await site.api.post(visitor.token, f"/v1/alerts/{alert_id}/{what}", body)
+    await site.api.post(visitor.token, _path(alert_id, f"/{what}"), body)
     wanted = what == "ack"
     await _until(site, visitor, alert_id, lambda alert: (alert["acknowledged"] is not None) == wanted)
-    return RedirectResponse(f"/alerts/{alert_id}", 303)
+    return RedirectResponse(f"/alerts/{segment(alert_id)}", 303)
 
 
 async def silence(request: Request) -> Response:
@@ -160,23 +165,23 @@ async def silence(request: Request) -> Response:
     }
     await site.api.post(visitor.token, "/v1/silences", body)
     await _until(site, visitor, alert_id, lambda alert: alert["muted"] is not None)
-    return RedirectResponse(f"/alerts/{alert_id}", 303)
+    return RedirectResponse(f"/alerts/{segment(alert_id)}", 303)
 
 
 async def end_silence(request: Request) -> Response:
     """End a silence."""
     site, fields = site_of(request), await form_of(request)
     visitor = await site.visitor(request)
-    await site.api.post(visitor.token, f"/v1/silences/{fields.get('id', '')}/end", {})
+    await site.api.post(visitor.token, f"/v1/silences/{segment(fields.get('id', ''))}/end", {})
     alert_id = request.path_params["alert_id"]
     await _until(site, visitor, alert_id, lambda alert: _silence_of(alert) != fields.get("id"))
-    return RedirectResponse(f"/alerts/{alert_id}", 303)
+    return RedirectResponse(f"/alerts/{segment(alert_id)}", 303)
 
 
 async def _until(site: Site, visitor: Visitor, alert_id: str, holds: Any) -> None:
     """Return when the archive has what was asked for, which goes through the log; or after a while all the same."""
     for _ in range(20):
-        found = await site.api.get(visitor.token, f"/v1/alerts/{alert_id}")
+        found = await site.api.get(visitor.token, _path(alert_id))
         if holds(found["alert"]):
             return
         await asyncio.sleep(0.1)

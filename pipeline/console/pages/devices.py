@@ -21,7 +21,7 @@ async def devices(request: Request) -> Response:
     parameters = (("q", text), ("limit", str(PAGE)), *((("after", after),) if after else ()))
     found, rejected = await asyncio.gather(
         site.shared.get(visitor.token, "/v1/series", parameters),
-        site.shared.get(visitor.token, "/v1/devices", (("limit", "1"),), fresh_s=5),
+        site.shared.get(visitor.token, "/v1/devices", (("limit", str(PAGE)),), fresh_s=5),
     )
     return site.page(
         "devices.html",

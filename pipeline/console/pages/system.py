@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from pipeline.console.api import segment
 from pipeline.console.pages.overview import numbers
 from pipeline.console.site import form_of, site_of
 
@@ -38,7 +39,7 @@ async def cancel(request: Request) -> Response:
     """Cancel a query."""
     site, fields = site_of(request), await form_of(request)
     visitor = await site.visitor(request)
-    await site.api.post(visitor.token, f"/v1/queries/{fields.get('id', '')}/cancel", {})
+    await site.api.post(visitor.token, f"/v1/queries/{segment(fields.get('id', ''))}/cancel", {})
     return RedirectResponse("/system", 303)
 
 

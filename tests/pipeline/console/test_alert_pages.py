@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 import orjson
+import pytest
 
 from pipeline.console.pages.alerts import matchers_of
 from tests.support.console_pages import ConsolePages, text_of
@@ -65,3 +68,14 @@ async def test_the_role_read_sees_no_forms_and_the_api_refuses_them(guarded: Con
 def test_the_matchers_of_a_silence_take_any_name() -> None:
     assert matchers_of({"rule": 'a"b\\', "zone": "gh-1/north"}) == ['rule="a\\"b\\\\"', 'zone_name="gh-1/north"']
     assert matchers_of({"rule": "a/B", "zone": None}) == ['rule="a/B"']
+
+
+@pytest.mark.parametrize("odd", ["%00", "%0D%0A", "a%3Flimit=1", "%F0%9F%8D%85", "a%23b", "%25", "<script>"])
+async def test_an_id_with_odd_characters_is_one_that_there_is_not(console: ConsolePages, odd: str) -> None:
+    page = await console.browser.get(f"/alerts/{odd}")
+    ended = await console.browser.post(f"/alerts/{odd}/end-silence", data={"id": unquote(odd)})
+    cancelled = await console.browser.post("/system/cancel", data={"id": unquote(odd)})
+
+    assert (page.status_code, ended.status_code, cancelled.status_code) == (404, 404, 404)
+    assert "no alert has the id" in text_of(page)
+    assert "<script>" not in page.text.partition("<main")[2]

@@ -168,3 +168,12 @@ def test_a_picture_needs_times_and_numbers_and_has_a_line_for_each_text() -> Non
     assert drawn["lines"] == [{"label": "a", "values": [1.0, None]}, {"label": "b", "values": [None, 2.0]}]
     assert picture(columns[:1], rows) is None
     assert quoted("farm.climate") == '"farm"."climate"'
+
+
+async def test_all_topics_that_are_rejected_are_on_the_page_of_devices(filled: ConsolePages) -> None:
+    await filled.service.publish("greenhouse/eu/gh-1/north/s-9", b"[")
+
+    text = await filled.text("/devices")
+
+    assert NORTH in text
+    assert "greenhouse/eu/gh-1/north/s-9" in text

@@ -48,14 +48,14 @@ async def test_then_what_changes_is_sent_and_nothing_else() -> None:
         seen = [await anext(events), await anext(events), await anext(events)]
         rendered.parts = {"zones": "22", "alerts": "none"}
         changed = await anext(events)
-        rendered.parts = ServerUnreachable("the API does not answer")
+        rendered.parts = ServerUnreachable("the API <b> does not answer")
         trouble = await anext(events)
         rendered.parts = {"zones": "22", "alerts": "none"}
         well = await anext(events)
 
     assert set(seen) == {event("trouble", ""), event("zones", "21"), event("alerts", "none")}
     assert changed == event("zones", "22")
-    assert trouble == event("trouble", "Not live: the API does not answer")
+    assert trouble == event("trouble", "Not live: the API &lt;b&gt; does not answer")
     assert well == event("trouble", "")
 
 
