@@ -138,7 +138,14 @@ class AmbiguousZone(RequestRefused):
 
 
 class OverQuota(RequestRefused):
-    """The account has used what its quota allows; the message names the quota, and when to try again."""
+    """The account has used what its quota allows; the message names the quota, and when to try again.
+
+    `retry_after_s`: in how many seconds.
+    """
+
+    def __init__(self, detail: str, retry_after_s: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
 
 
 class Busy(RequestRefused):
@@ -158,7 +165,11 @@ class ServerRefused(PipelineError):
 
 
 class ServerBusy(ServerRefused):
-    """The server cannot do it now. A later request may succeed."""
+    """The server cannot do it now. A later request may succeed: not before `retry_after_s` seconds, if it said so."""
+
+    def __init__(self, detail: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
 
 
 class ImportFailed(PipelineError):

@@ -86,8 +86,9 @@ class Client:
             ) from error
         if response.is_error:
             response.read()
-            busy = response.status_code in {httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS}
-            raise (ServerBusy if busy else ServerRefused)(_detail(response))
+            if response.status_code in {httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS}:
+                raise ServerBusy(_detail(response), _retry_after_s(response))
+            raise ServerRefused(_detail(response))
         return response
 
 
@@ -101,6 +102,11 @@ def _refuse_certificate(endpoint: str, error: BaseException) -> None:
                 "that issued it with --ca or STREAMGAUGE_CA, and the server as its certificate does"
             ) from error
         cause = cause.__cause__ or cause.__context__
+
+
+def _retry_after_s(response: httpx.Response) -> float:
+    told = response.headers.get("retry-after", "")
+    return float(told) if told.isdecimal() else 0.0  # a proxy may say a date
 
 
 def _detail(response: httpx.Response) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 
@@ -93,6 +94,7 @@ class QuotaGuard:
                 "messages_per_second",
                 f"the account {account!r} may write {rate:g} records a second (quotas.messages_per_second); "
                 f"try again in {wait_s:.1f} s",
+                math.ceil(wait_s),
             )
         self._rates.take(account, count, now_s)
 
@@ -106,16 +108,18 @@ class QuotaGuard:
                 f"{active} queries of the account {account!r} run or wait, which is its quota (quotas.queries); try "
                 "again later",
             )
-        scanned = self._scanned.get((account, self._clock_ns() // DAY_NS), 0)
+        day, of_day_ns = divmod(self._clock_ns(), DAY_NS)
+        scanned = self._scanned.get((account, day), 0)
         if quota.scanned_per_day is not None and scanned >= quota.scanned_per_day:
             raise self._refused(
                 account,
                 "scanned_per_day",
                 f"queries of the account {account!r} have scanned {scanned} bytes today, and its quota "
                 f"(quotas.scanned_per_day) is {format_size(quota.scanned_per_day)}; it begins anew at 00:00 UTC",
+                math.ceil((DAY_NS - of_day_ns) / 1e9),
             )
 
     @staticmethod
-    def _refused(account: str, quota: str, why: str) -> OverQuota:
+    def _refused(account: str, quota: str, why: str, retry_after_s: int = 1) -> OverQuota:
         metrics.quota_refusals.labels(account, quota).inc()
-        return OverQuota(why)
+        return OverQuota(why, retry_after_s)

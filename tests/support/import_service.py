@@ -46,6 +46,7 @@ class ImportService:
     http: httpx.Client
     server: Client
     folder: Path
+    service: HttpService
 
     def load(
         self, source: Source, table: str = "past.rows", journal: str = "journal", **mapping: Any
@@ -91,7 +92,7 @@ def import_service(folder: Path) -> Iterator[ImportService]:
     try:
         with httpx.Client(base_url=url, timeout=60) as http, Client(url) as client:
             wait_for(lambda: http.get("/healthz").is_success, "the service answers")
-            yield ImportService(http, client, folder)
+            yield ImportService(http, client, folder, service)
     finally:
         ended.set()
         stream.join()

@@ -108,8 +108,9 @@ class Answer:
         answer = document(
             self.status, self.instead or str(error), ({"parameter": self.parameter} if self.parameter else {}) | members
         )
-        if self.retry_after_s is not None:
-            answer.headers["retry-after"] = str(self.retry_after_s)
+        retry_after_s = getattr(error, "retry_after_s", self.retry_after_s)
+        if retry_after_s is not None:
+            answer.headers["retry-after"] = str(retry_after_s)
         return answer
 
 
@@ -121,7 +122,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     pipeline_errors.Forbidden: Answer(403, attributes=("role",)),
     pipeline_errors.UnknownZone: Answer(404, "zone"),
     pipeline_errors.AmbiguousZone: Answer(400, "table"),
-    pipeline_errors.OverQuota: Answer(429, retry_after_s=1),
+    pipeline_errors.OverQuota: Answer(429),
     pipeline_errors.Busy: Answer(503, retry_after_s=1),
     pipeline_errors.PeerUnavailable: Answer(503, retry_after_s=1),
     pipeline_errors.LogFull: Answer(503),

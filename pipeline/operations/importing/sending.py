@@ -142,14 +142,18 @@ def patiently(
     passing: tuple[type[Exception], ...] = (ServerBusy, ServerUnreachable),
     is_ending: threading.Event | None = None,
 ) -> T:
-    """What the server answers, asked again while it is away or busy, but not for longer than this."""
+    """What the server answers, asked again while it is away or busy, but not for longer than this.
+
+    If the server says that it is busy for longer than that, its error is raised at once.
+    """
     is_ending = is_ending or threading.Event()
     deadline_s = time.monotonic() + patience_s
     while True:
         try:
             return ask()
-        except passing:
-            if time.monotonic() > deadline_s or is_ending.wait(_AGAIN_AFTER_S):
+        except passing as error:
+            wait_s = max(_AGAIN_AFTER_S, error.retry_after_s if isinstance(error, ServerBusy) else 0.0)
+            if time.monotonic() + wait_s > deadline_s or is_ending.wait(wait_s):
                 raise
 
 

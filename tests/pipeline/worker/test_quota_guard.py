@@ -49,8 +49,9 @@ def test_records_beyond_the_rate_are_refused_until_it_allows_them(clock: Clock) 
     found, before = guard(clock, farm=Quota(messages_per_second=10)), refusals("farm", "messages_per_second")
     found.admit_records("farm", 100)  # of one request: it cannot be divided
 
-    with pytest.raises(OverQuota, match=r"'farm' may write 10 records a second .* try again in 9.0 s"):
+    with pytest.raises(OverQuota, match=r"'farm' may write 10 records a second .* try again in 9.0 s") as refused:
         found.admit_records("farm", 1)
+    assert refused.value.retry_after_s == 9
     found.admit_records("zoo", 1_000)
     clock.s = 9.0
     found.admit_records("farm", 1)
@@ -88,8 +89,10 @@ def test_what_queries_may_scan_begins_anew_each_day(clock: Clock) -> None:
     found.admit_query("farm", 0)
 
     found.know(UsagePart([(DAY, ("farm", "d", name), Use(scanned_bytes=2**19)) for name in "tu"], []))
-    with pytest.raises(OverQuota, match=r"have scanned 1048576 bytes today, and its quota .* is 1MiB"):
+    clock.s = 86_000.5
+    with pytest.raises(OverQuota, match=r"have scanned 1048576 bytes today, and its quota .* is 1MiB") as refused:
         found.admit_query("farm", 0)
+    assert refused.value.retry_after_s == 400  # at 00:00 UTC, not earlier
     clock.s = 86_400
     found.admit_query("farm", 0)
 

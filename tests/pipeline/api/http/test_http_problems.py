@@ -107,9 +107,17 @@ async def test_each_lower_level_error_has_its_answer(
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("error", [errors.Busy("5 queries wait"), errors.PeerUnavailable("worker b is silent")])
-async def test_what_passes_soon_says_when_to_ask_again(
-    service: HttpService, http: httpx.AsyncClient, error: Exception
+@pytest.mark.parametrize(
+    ("error", "status", "retry_after"),
+    [
+        (errors.Busy("5 queries wait"), 503, "1"),
+        (errors.PeerUnavailable("worker b is silent"), 503, "1"),
+        (errors.OverQuota("2 queries run"), 429, "1"),
+        (errors.OverQuota("1 TiB scanned today", retry_after_s=7200), 429, "7200"),
+    ],
+)
+async def test_what_passes_says_when_to_ask_again(
+    service: HttpService, http: httpx.AsyncClient, error: Exception, status: int, retry_after: str
 ) -> None:
     @service.app.get("/failing")
     async def failing() -> None:
@@ -117,7 +125,7 @@ async def test_what_passes_soon_says_when_to_ask_again(
 
     answer = await http.get("/failing")
 
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert (answer.status_code, answer.headers["retry-after"]) == (status, retry_after)
 
 
 # What no request meets, by where it ends.
@@ -133,7 +141,13 @@ ELSEWHERE: dict[str, tuple[type[Exception], ...]] = {
         store_errors.DatabaseNotEmpty,
     ),
     "what reads the device's bytes, or the log": (errors.MalformedPacket, errors.PayloadError, errors.FrameError),
-    "commands, which ask a server": (errors.ServerUnreachable, errors.ServerRefused, errors.OutputFailed),
+    "commands, which ask a server": (
+        errors.ServerUnreachable,
+        errors.ServerRefused,
+        errors.OutputFailed,
+        errors.ImportFailed,
+    ),
+    "commands that make and restore backups": (store_errors.BackupError,),
     "where rules are loaded": (RuleError,),
 }
 

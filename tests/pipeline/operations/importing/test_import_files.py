@@ -3,12 +3,14 @@
 import gzip
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.base.errors import ImportFailed, ServerRefused
+from pipeline.api.http.slots import QuerySlots
+from pipeline.base.errors import ImportFailed, OverQuota, ServerBusy, ServerRefused
 from pipeline.operations.cli.group import run
 from pipeline.operations.importing import source_files
 from pipeline.operations.importing.comparison import ReadBack, compare
@@ -150,6 +152,23 @@ def test_rows_that_are_missing_are_noticed(past: ImportService) -> None:
     (found,) = compare(journal, back, Noted().compared)
 
     assert (found.rows, found.found, found.is_equal) == (20, 19, False)
+
+
+def test_a_server_that_is_busy_for_longer_than_the_patience_is_not_waited_for(past: ImportService) -> None:
+    """A quota of a day may begin anew hours later: the rows are stored, and nobody may read them back today."""
+    asked = []
+
+    def admit(_: str, active: int) -> None:
+        asked.append(active)
+        raise OverQuota("1 TiB scanned today", retry_after_s=7200)
+
+    services = past.service.app.state.services
+    past.service.app.state.services = replace(services, queries=QuerySlots(admit=admit))
+
+    with pytest.raises(ServerBusy, match="1 TiB scanned today"):
+        past.load(csv_source(past, 20), time=Time("time", "ns"), measure_name="m")
+
+    assert len(asked) == 1
 
 
 def test_the_command(past: ImportService, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
