@@ -54,15 +54,17 @@ class Feeds:
         if key not in self._feeds and len(self._feeds) >= MOST_FEEDS:
             raise TooManyBrowsers
 
-    async def events(self, key: Hashable, render: Render) -> AsyncIterator[bytes]:
-        """The events for one browser: all parts, then those that change."""
+    async def events(
+        self, key: Hashable, render: Render, goes_on: Callable[[], bool] = lambda: True
+    ) -> AsyncIterator[bytes]:
+        """The events for one browser: all parts, then those that change, while it `goes_on`."""
         feed = self._feeds.setdefault(key, _Feed(render))
         feed.browsers += 1
         if feed.task is None:
             feed.task = asyncio.create_task(self._keep_rendering(feed))
         known = 0
         try:
-            while True:
+            while goes_on():
                 newest = feed.version
                 for name, (version, html) in list(feed.parts.items()):
                     if version > known:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import math
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
 NOTHING = "—"
 SYMBOLS = {"celsius": "°C", "fahrenheit": "°F", "kelvin": "K", "percent": "%", "hectopascal": "hPa", "volt": "V"}
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)")
 MENU = (
     ("/", "Overview"),
     ("/alerts", "Alerts"),
@@ -53,6 +55,7 @@ class Pages:
             "count": count,
             "unit": unit,
             "time": time_element,
+            "with_times": with_times,
             "sparkline": sparkline,
             "pairs": pairs,
         }
@@ -103,6 +106,12 @@ def time_element(value: str | None) -> Markup | str:
         return NOTHING
     shown = datetime.fromisoformat(value).astimezone(UTC)
     return Markup('<time datetime="{}">{} UTC</time>').format(value, shown.strftime("%Y-%m-%d %H:%M:%S"))
+
+
+def with_times(text: str) -> Markup:
+    """A text whose times are written as all others on the page."""
+    parts = _TIME.split(text)  # every second one is a time
+    return Markup("").join(time_element(part) if place % 2 else escape(part) for place, part in enumerate(parts))
 
 
 def pairs(values: dict[str, object]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from pipeline.console.api import Api, ApiRefused
-from pipeline.console.feeds import Feeds
+from pipeline.console.event_stream import EventStream
+from pipeline.console.feeds import Feeds, Render
 from pipeline.console.rate import Rate
 from pipeline.console.rendering import Pages
 from pipeline.console.sessions import Sessions
@@ -69,6 +70,15 @@ class Site:
                 raise SignInNeeded from error
             raise
         return Visitor(token, me["account"], me["role"], me["tokens"])
+
+    def live(self, request: Request, visitor: Visitor, key: Hashable, render: Render) -> EventStream:
+        """Live parts of a page, the same for all with this key and token, until the visitor's session ends.
+
+        Raises TooManyBrowsers.
+        """
+        key, session_id = (key, visitor.token), request.cookies.get(self.cookie)
+        self.feeds.check(key)
+        return EventStream(self.feeds.events(key, render, lambda: self.sessions.token_of(session_id) == visitor.token))
 
     def page(self, name: str, visitor: Visitor | None, code: int = 200, /, **values: Any) -> HTMLResponse:
         """A whole page, or a part of one, from the template `name`."""

@@ -12,7 +12,6 @@ from starlette.routing import Route
 
 from pipeline.console.api import ApiRefused, segment
 from pipeline.console.chart import chart
-from pipeline.console.event_stream import EventStream
 from pipeline.console.site import Site, Visitor, form_of, site_of
 
 PAGE = 50
@@ -30,13 +29,11 @@ async def live(request: Request) -> Response:
     """The rows of the list, as they change."""
     site = site_of(request)
     visitor = await site.visitor(request)
-    key = ("alerts", visitor.token, str(request.query_params))
-    site.feeds.check(key)
 
     async def render() -> Mapping[str, str]:
         return {"alerts": site.pages.render("alerts_rows.html", **await _listed(site, visitor, request))}
 
-    return EventStream(site.feeds.events(key, render))
+    return site.live(request, visitor, ("alerts", str(request.query_params)), render)
 
 
 async def _listed(site: Site, visitor: Visitor, request: Request) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from pipeline.console.event_stream import EventStream
 from pipeline.console.site import Site, Visitor, form_of, site_of
 
 MOST_LETTERS = 25
@@ -41,14 +40,12 @@ async def live(request: Request) -> Response:
     site = site_of(request)
     visitor = await site.visitor(request)
     topic = request.query_params.get("topic") or "#"
-    key = ("ingest", visitor.token, topic)
-    site.feeds.check(key)
 
     async def render() -> Mapping[str, str]:
         messages = await _messages(site, visitor, topic)
         return {"messages": site.pages.render("ingest_messages.html", messages=messages)}
 
-    return EventStream(site.feeds.events(key, render))
+    return site.live(request, visitor, ("ingest", topic), render)
 
 
 async def _messages(site: Site, visitor: Visitor, topic: str) -> list[Mapping[str, Any]]:

@@ -15,7 +15,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from pipeline.base.metrics_text import CONNECTIONS, MESSAGES, REJECTED, sum_of
-from pipeline.console.event_stream import EventStream
 from pipeline.console.site import Site, Visitor, site_of
 
 MOST_ZONES = 60  # shown at once; the others are found by their name
@@ -57,8 +56,6 @@ async def live(request: Request) -> Response:
     """What changes on the page."""
     site = site_of(request)
     visitor, wanted = await site.visitor(request), Wanted.of(request)
-    key = ("overview", visitor.token, wanted)
-    site.feeds.check(key)
 
     async def render() -> Mapping[str, str]:
         state = await state_of(site, visitor, wanted)
@@ -74,7 +71,7 @@ async def live(request: Request) -> Response:
             parts[f"s-{zone['key']}"] = site.pages.render("overview_line.html", zone=zone)
         return parts
 
-    return EventStream(site.feeds.events(key, render))
+    return site.live(request, visitor, ("overview", wanted), render)
 
 
 async def state_of(site: Site, visitor: Visitor, wanted: Wanted) -> dict[str, Any]:

@@ -43,7 +43,7 @@ function marks(data, colours) {
   }]}};
 }
 
-function draw(figure) {
+function draw(figure, closer = closerLook(figure)) {
   const data = JSON.parse(figure.querySelector("script").textContent);
   const colours = {line: resolved("--accent"), ink: resolved("--faint"), rule: resolved("--rule"),
                    alert: resolved("--bad"), silence: resolved("--faint"), band: resolved("--band")};
@@ -61,27 +61,57 @@ function draw(figure) {
   };
   const options = {
     width: figure.clientWidth, height: 240, cursor: {sync: {key: "all"}}, plugins: [marks(data, colours)],
-    scales: {x: {time: true, ...(data.range ? {range: (_, low, high) => chartRange(figure, data, low, high)} : {})}, y: {range}},
+    scales: {x: {time: true, range: (_, low, high) => shownSpan(data, low, high)}, y: {range}},
     series: [{}, ...series], axes: [axis, {...axis, label: data.unit || undefined, size: 62}],
     bands: data.band ? [{series: [data.band[1] + 1, data.band[0] + 1], fill: colours.band}] : [],
   };
   charts.get(figure)?.destroy();
   charts.set(figure, new uPlot(options, [data.times, ...data.lines.map(line => line.values)], figure));
+  if (closer) charts.get(figure).setScale("x", closer);
   figure.dataset.points = data.times.length;
 }
 
 // The whole span that was asked for, until the visitor drags over a part of it; a double click shows the whole again.
-function chartRange(figure, data, low, high) {
-  const isWhole = low === data.times[0] && high === data.times.at(-1);
-  return isWhole || low === null ? data.range : [low, high];
+function shownSpan(data, low, high) {
+  const isAlone = data.times.length === 1;  // uPlot then asks for the years that follow
+  const isWhole = low === data.times[0] && (isAlone || high === data.times.at(-1));
+  return isWhole || low === null ? wholeSpan(data) : [low, high];
+}
+
+function wholeSpan(data) {
+  const [first, last] = data.range ?? [data.times[0], data.times.at(-1)];
+  return first === last ? [first - 60, last + 60] : [first, last];
+}
+
+// The part that the visitor looks at, as a scale of uPlot; null: the whole.
+function closerLook(figure) {
+  if (!charts.has(figure)) return null;
+  const {min, max} = charts.get(figure).scales.x;
+  const [first, last] = wholeSpan(JSON.parse(figure.querySelector("script").textContent));
+  return min > first || max < last ? {min, max} : null;
+}
+
+// What is open and looked at closely stays so when the charts come anew, by the name of their section.
+const kept = new Map();
+function keep(within) {
+  for (const section of within.querySelectorAll("section:has(figure.chart)")) {
+    const figure = section.querySelector("figure.chart");
+    kept.set(section.ariaLabel, {closer: closerLook(figure), isOpen: section.querySelector("details")?.open});
+  }
 }
 
 function drawAll(within) {
   for (const figure of charts.keys()) if (!figure.isConnected) { charts.get(figure).destroy(); charts.delete(figure); }
-  for (const figure of within.querySelectorAll("figure.chart")) draw(figure);
+  for (const figure of within.querySelectorAll("figure.chart")) {
+    const section = figure.closest("section"), before = kept.get(section?.ariaLabel);
+    if (before?.isOpen) section.querySelector("details").open = true;
+    draw(figure, before?.closer ?? closerLook(figure));
+  }
+  kept.clear();
 }
 
 drawAll(document);
+document.addEventListener("htmx:beforeSwap", event => keep(event.target));
 document.addEventListener("htmx:afterSettle", event => drawAll(event.target));
 addEventListener("themechange", () => drawAll(document));
 let resizing;

@@ -59,6 +59,15 @@ async def test_then_what_changes_is_sent_and_nothing_else() -> None:
     assert well == event("trouble", "")
 
 
+async def test_events_end_when_their_browser_may_see_no_more() -> None:
+    feeds, rendered, answers = Feeds(period_s=0), Rendered(), iter([True, False])
+
+    seen = [one async for one in feeds.events("overview", rendered, lambda: next(answers))]
+
+    assert seen == []  # it was asked twice: before anything was rendered, and after
+    assert feeds._feeds == {}
+
+
 async def test_one_browser_too_many_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeds_module, "MOST_BROWSERS", 1)
     feeds = Feeds(period_s=3600)

@@ -174,6 +174,35 @@ def looks_at_a_zone(at: Greenhouse) -> None:
         expect(page.locator("figure.chart canvas").first).to_be_visible()
 
 
+def looks_at_one_value(at: Greenhouse) -> None:
+    """One value alone stands within the hour that was asked for; what is open stays so when the charts come anew."""
+    at.publish("new", temperature=20)
+    with at.visit() as visit:
+        page = visit.page
+        page.get_by_role("link", name="gh-1/new").click()
+        page.get_by_text("Numbers of temperature").click()
+        minutes = "(() => { const {min, max} = [...charts.values()][0].scales.x; return (max - min) / 60; })()"
+        assert page.evaluate(minutes) == 60
+        page.evaluate("[...charts.values()][0].setScale('x', {min: Date.now() / 1000 - 600, max: Date.now() / 1000})")
+        with page.expect_response(re.compile("/zone/charts")):
+            page.evaluate("htmx.ajax('GET', document.querySelector('#charts').getAttribute('hx-get'), '#charts')")
+        expect(page.locator("table[data-measure=temperature]")).to_be_visible()
+        assert round(page.evaluate(minutes)) == 10
+
+
+def is_told_when_a_page_is_not_live(at: Greenhouse) -> None:
+    """After signing out in another tab, the page that is still open says so, and leads to signing in."""
+    with at.visit() as visit:
+        other = visit.context.new_page()
+        other.goto(at.console)
+        other.get_by_role("button", name="Sign out").click()
+        expect(other.get_by_label("Token")).to_be_visible()
+        expect(visit.page.get_by_text("not live any more")).to_be_visible(timeout=PATIENCE_MS)
+        visit.page.get_by_role("link", name="Load it again").click()
+        expect(visit.page.get_by_label("Token")).to_be_visible()
+        visit.complaints.clear()  # the browser's own, of the stream that ended
+
+
 def asks_in_sql(at: Greenhouse) -> None:
     """A result as table and file; an error selects its word in the editor."""
     with at.visit() as visit:
@@ -232,6 +261,8 @@ STEPS: tuple[Callable[[Greenhouse], None], ...] = (
     uses_a_phone_in_the_dark,
     acknowledges_and_silences,
     looks_at_a_zone,
+    looks_at_one_value,
+    is_told_when_a_page_is_not_live,
     asks_in_sql,
     looks_at_what_arrives,
     looks_around,

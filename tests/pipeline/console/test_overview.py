@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.console.rendering import number, sparkline
+from pipeline.console.rendering import number, sparkline, with_times
 from tests.support.console_pages import ConsolePages
 
 NS = 1_000_000_000
@@ -78,6 +78,12 @@ def test_numbers_have_four_digits_and_whole_ones_their_own() -> None:
     shown = [number(value) for value in (21.4321, 0.00123456, 1234567.891, 560.0, -0.5, None, float("nan"))]
 
     assert shown == ["21.43", "0.001235", "1,234,568", "560", "-0.5000", "—", "—"]
+
+
+def test_times_in_a_text_are_written_as_all_others_and_the_text_is_no_markup() -> None:
+    told = str(with_times("2026-11-23T10:00:00.702Z: <40> is above"))
+
+    assert told == '<time datetime="2026-11-23T10:00:00.702Z">2026-11-23 10:00:00 UTC</time>: &lt;40&gt; is above'
 
 
 def test_a_sparkline_spans_its_box_and_leaves_gaps_out() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 import pytest
 
 from pipeline.console.sessions import LASTS_S, MOST_SESSIONS, Sessions
+from tests.support.broker_intake import until
 from tests.support.console_pages import ConsolePages, text_of
 
 
@@ -54,6 +57,19 @@ async def test_signing_out_ends_the_session_also_for_who_kept_its_cookie(guarded
     guarded.browser.cookies.update(cookies)
 
     assert (await guarded.browser.get("/")).url.path == "/sign-in"
+
+
+async def test_signing_out_ends_what_is_live_in_other_tabs(guarded: ConsolePages) -> None:
+    await guarded.sign_in("token-of-farm-7")
+
+    async def sign_out_soon() -> None:
+        await until(lambda: guarded.app.state.site.feeds._feeds)
+        await guarded.browser.post("/sign-out")
+
+    async with asyncio.timeout(30):
+        live, _ = await asyncio.gather(guarded.browser.get("/overview/live"), sign_out_soon())
+
+    assert live.headers["content-type"].startswith("text/event-stream")
 
 
 @pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil.example"])
