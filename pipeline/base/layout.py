@@ -144,9 +144,7 @@ def prepare(layout: Layout) -> None:
     Its owner alone can read it; what ended processes left in it is made durable.
     """
     try:
-        was_there = layout.data_dir.exists()
-        make_folders(layout.data_dir)
-        _close_to_others(layout.data_dir, logging.INFO if was_there else logging.DEBUG)
+        make_private(layout)
         make_all_durable(layout.data_dir)
         refuse_other_format(layout)
         if format_version_of(layout.format) is None:
@@ -157,6 +155,13 @@ def prepare(layout: Layout) -> None:
         layout.metrics.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataDirError(f"data_dir {layout.data_dir} cannot be used: {error.strerror}: {error.filename}") from error
+
+
+def make_private(layout: Layout) -> None:
+    """Create the data_dir if it is missing; its owner alone can read it. Raises OSError."""
+    was_there = layout.data_dir.exists()
+    make_folders(layout.data_dir)
+    _close_to_others(layout.data_dir, logging.INFO if was_there else logging.DEBUG)
 
 
 def _close_to_others(folder: Path, level: int) -> None:
@@ -184,8 +189,14 @@ def mark_restoring(layout: Layout, backup: str, *, is_finishing: bool = False) -
 
 
 def restoring(layout: Layout) -> tuple[str, bool] | None:
-    """The backup whose restore did not finish here, and whether only formats were missing; else None."""
-    data = sound_copy(layout.format) or read_if_there(layout.format)
+    """The backup whose restore did not finish here, and whether only formats were missing; else None.
+
+    Raises DataDirError if the data_dir cannot be read.
+    """
+    try:
+        data = sound_copy(layout.format) or read_if_there(layout.format)
+    except OSError as error:
+        raise DataDirError(f"data_dir {layout.data_dir} cannot be read: {error.strerror}: {error.filename}") from error
     try:
         form = json.loads(data or b"{}")
         return (form["backup"], form["is_finishing"]) if form["format_version"] == RESTORING else None

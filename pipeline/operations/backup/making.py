@@ -21,6 +21,7 @@ from pipeline.base.layout import FORMAT_VERSION, Layout, format_version_of, refu
 from pipeline.base.lock import sole
 from pipeline.config import Config
 from pipeline.log import copy_log
+from pipeline.operations.backup.apart import refuse_inside
 from pipeline.operations.backup.on_kafka import wait_until_saved
 from store import layout as store_layout
 from store.backup.copying import Copier, Progress
@@ -29,8 +30,7 @@ from store.backup.place import Place
 from store.errors import BackupError
 from store.objects.file_lock import FileLock, Taken
 from store.objects.files import make_folders, read_if_there
-from store.objects.kept_files import copy_of
-from store.objects.location import S3Location, locate
+from store.objects.kept_files import copy_of, sound_copy
 from store.objects.objects import open_objects
 from store.state_objects import format_of, url_of
 from store.tier_backup import TierCopy
@@ -48,12 +48,14 @@ def make_backup(config: Config, url: str, progress: Progress) -> tuple[Place, Ma
     """
     layout = config.layout
     _refuse_unusual(config)
-    _refuse_inside(config, url)
+    refuse_inside(config, url)
     os.nice(NICENESS)
     with sole(layout.backup_lock, "streamgauge backup"), _work_folder(layout) as work:
         place = Place(url, is_new=True)
         names = place.names()
-        copier = Copier(place, work, place.manifest(names[-1]) if names else None, progress)
+        before = place.manifest(names[-1]) if names else None
+        _refuse_of_another(config, place, before)
+        copier = Copier(place, work, before, progress)
         tier = TierCopy(config.magnetic_url, copier)
         progress.begin("history")
         tier.files_ahead()
@@ -116,12 +118,30 @@ def _copy_data_dir(layout: Layout, copier: Copier, work: Path) -> None:
             copier.file(path.name, work / path.name)
 
 
+def _refuse_of_another(config: Config, place: Place, before: Manifest | None) -> None:
+    """Raise BackupError if the place has backups of another data_dir: `--keep` would remove them.
+
+    Workers that share a Kafka log have a data_dir each, and any of them makes the backups.
+    """
+    if before is None or before.log == "kafka":
+        return
+    own = _data_dir_id(config)
+    if own and before.data_dir_id != own:
+        raise BackupError(
+            f"{place.url} has backups of another data_dir, whose id is {before.data_dir_id}; that of "
+            f"{config.layout.data_dir} is {own}: give each data_dir a place of its own"
+        )
+
+
+def _data_dir_id(config: Config) -> str:
+    return (sound_copy(config.layout.id) or read_if_there(config.layout.id) or b"").decode(errors="replace").strip()
+
+
 def _manifest(config: Config, copier: Copier, at: str, positions: dict[str, int]) -> Manifest:
-    data_dir_id = read_if_there(config.layout.id) or b""
     return Manifest(
         at=at,
         product=version("streamgauge"),
-        data_dir_id=data_dir_id.decode(errors="replace").strip(),
+        data_dir_id=_data_dir_id(config),
         formats=(FORMAT_VERSION, store_layout.FORMAT_VERSION),
         log="kafka" if config.log_settings.is_kafka else "embedded",
         positions=positions,
@@ -142,19 +162,6 @@ def _refuse_unusual(config: Config) -> None:
             f"{layout.data_dir} or its magnetic tier has a format of an earlier version: start the worker once, which "
             "migrates it, and try again"
         )
-
-
-def _refuse_inside(config: Config, url: str) -> None:
-    """Raise BackupError if the place of backups is in what is backed up, or the other way round."""
-    place, tier = locate(url, os.environ), locate(config.magnetic_url, os.environ)
-    for name, other in (("the data_dir", config.layout.data_dir), ("the magnetic tier", tier)):
-        one, two = _parts(place), _parts(other)
-        if one[: len(two)] == two or two[: len(one)] == one:
-            raise BackupError(f"{url} and {name}, {other}, are in each other: keep backups elsewhere, on another disk")
-
-
-def _parts(place: Path | S3Location) -> tuple[str, ...]:
-    return place.resolve().parts if isinstance(place, Path) else ("s3:", *place.key("").rstrip("/").split("/"))
 
 
 @contextmanager

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.base.errors import DataDirError
-from pipeline.base.layout import FORMAT_VERSION, Layout, mark_restoring, restoring, write_format
+from pipeline.base.layout import FORMAT_VERSION, Layout, make_private, mark_restoring, restoring, write_format
 from pipeline.base.lock import sole
 from pipeline.config import Config
+from pipeline.operations.backup.apart import refuse_inside
 from pipeline.operations.doctor.data_dir import holder_of
 from store import layout as store_layout
 from store.backup.copying import Progress, in_threads
@@ -30,8 +31,10 @@ def restore(config: Config, place: Place, name: str, progress: Progress) -> Mani
     """Restore the backup `name`; returns its manifest. Raises BackupError, DataDirError, MagneticTierError."""
     manifest = place.manifest(name)
     layout = config.layout
+    refuse_inside(config, place.url)
     _refuse_other(config, manifest, place)
     unfinished = _refuse_used(layout, name)
+    make_private(layout)
     make_folders(layout.run)
     with (
         sole(layout.up_lock, "streamgauge up"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.base.errors import DataDirError, DataDirLocked
-from pipeline.base.layout import mark_restoring, prepare
+from pipeline.base.layout import mark_restoring, mode_for_others, prepare
 from pipeline.base.lock import sole
 from pipeline.config import Config
 from pipeline.log import open_admin
@@ -93,6 +93,44 @@ def test_a_backup_is_kept_elsewhere_and_made_of_something(config: Config, tmp_pa
             make_backup(config, place, Lines())
     with pytest.raises(DataDirError, match="is no data_dir: there is nothing to back up"):
         make_backup(Config(data_dir=tmp_path / "nothing"), str(tmp_path / "backups"), Lines())
+
+
+def test_each_data_dir_has_a_place_of_its_own(config: Config, tmp_path: Path) -> None:
+    """Else `--keep` of one removes the backups of the other, and the newest backup is anybody's."""
+    place, _, _ = make_backup(config, str(tmp_path / "backups"), Lines())
+    other, again = Config(data_dir=tmp_path / "other"), Config(data_dir=tmp_path / "again")
+    prepare(other.layout)
+    own_tier(other)
+    restore(again, place, place.newest(), Lines())
+
+    with pytest.raises(BackupError, match=r"has backups of another data_dir, whose id is \w+"):
+        make_backup(other, str(tmp_path / "backups"), Lines())
+    make_backup(again, str(tmp_path / "backups"), Lines())
+
+    assert len(place.names()) == 2
+
+
+def test_a_restore_is_kept_apart_from_backups_and_from_other_users(config: Config, tmp_path: Path) -> None:
+    place, _, _ = make_backup(config, str(tmp_path / "backups"), Lines())
+    inside, beside = Config(data_dir=tmp_path / "backups" / "data"), Config(data_dir=tmp_path / "beside")
+
+    with pytest.raises(BackupError, match="are in each other: keep backups elsewhere"):
+        restore(inside, place, place.newest(), Lines())
+    restore(beside, place, place.newest(), Lines())
+
+    assert not inside.data_dir.exists()
+    assert mode_for_others(beside.data_dir) is None
+
+
+def test_a_file_is_no_data_dir(config: Config, tmp_path: Path) -> None:
+    place, _, _ = make_backup(config, str(tmp_path / "backups"), Lines())
+    (tmp_path / "file").write_text("")
+    file = Config(data_dir=tmp_path / "file")
+
+    with pytest.raises(DataDirError, match="file cannot be read: Not a directory"):
+        restore(file, place, place.newest(), Lines())
+    with pytest.raises(DataDirError, match="file cannot be read: Not a directory"):
+        make_backup(file, str(tmp_path / "more"), Lines())
 
 
 def test_one_backup_at_a_time_and_none_while_the_log_is_trimmed(
