@@ -17,6 +17,7 @@ import numpy.typing as npt
 from store.catalog.catalog import TableInfo, TableSettings
 from store.endpoint.context import Context
 from store.endpoint.import_rows import ImportRows, read_import_rows
+from store.endpoint.shapes import check
 from store.endpoint.write import WriteRecords, find_table, refuse_own, why_rejected
 from store.errors import DatabaseExists, TableExists
 from store.record import Applied, Int64s, Outcome, TableId
@@ -52,6 +53,7 @@ async def import_rows(write: WriteRecords, call: Context, table: TableId, body: 
 def _table(call: Context, table: TableId, create: bool) -> TableInfo:
     catalog = call.store.catalog
     if create and catalog.ensure(table) is None:
+        check("CreateTable", {"DatabaseName": table.database, "TableName": table.table})
         with suppress(DatabaseExists):
             catalog.create_database(table.account, table.database)
         with suppress(TableExists):

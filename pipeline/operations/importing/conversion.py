@@ -99,7 +99,14 @@ def times(values: pa.Array, unit: str | None) -> pa.Array:
         raise ValueError(f"it has the type {kind}; a time is a timestamp, text or a whole number")
     if unit is None:
         raise ValueError("whole numbers need a unit: --time-unit s, ms, us or ns")
-    return pc.multiply_checked(values.cast(pa.int64()), pa.scalar(UNIT_NS[unit], pa.int64()))
+    try:
+        return pc.multiply_checked(values.cast(pa.int64()), pa.scalar(UNIT_NS[unit], pa.int64()))
+    except pa.ArrowInvalid as error:
+        span = pc.min_max(values).as_py()
+        raise ValueError(
+            f"times from {span['min']} to {span['max']} are not within 1677 and 2262 in the unit {unit}; --time-unit "
+            "says which it is"
+        ) from error
 
 
 def _times_of_texts(texts: pa.Array, unit: str | None) -> pa.Array:

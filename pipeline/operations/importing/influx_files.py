@@ -17,6 +17,8 @@ from pipeline.operations.importing.source_files import CHUNK_ROWS, SourceFile, f
 from store.record import MeasureType
 
 MEASUREMENT, TIME = "measure_name", "time"
+_TIMESTAMP = pa.timestamp("ns")
+_INT64 = 2**63
 
 
 @dataclass(slots=True)
@@ -43,7 +45,7 @@ class InfluxReading:
         for _ in self._tables(tags):
             pass
         fields = {name: kind.arrow for name, kind in self._types.items()}
-        return {**dict.fromkeys(tags, pa.string()), MEASUREMENT: pa.string(), TIME: pa.int64(), **fields}
+        return {**dict.fromkeys(tags, pa.string()), MEASUREMENT: pa.string(), TIME: _TIMESTAMP, **fields}
 
     def tables(self, plan: Plan) -> Iterator[pa.Table]:
         """See `Reading`."""
@@ -78,7 +80,12 @@ class InfluxReading:
             raise ValueError(f"line {number}: it has no time")
         row = len(columns.names)
         columns.names.append(measurement)
-        columns.times_ns.append(time * self._unit_ns)
+        time_ns = time * self._unit_ns
+        if not -_INT64 <= time_ns < _INT64:
+            raise ValueError(
+                f"line {number}: the time {time} is not within 1677 and 2262 in the unit that --precision says"
+            )
+        columns.times_ns.append(time_ns)
         for tag, text in tags.items():
             _put(columns.tags, tag, row, text)
         for name, (kind, value) in fields.items():
@@ -97,7 +104,7 @@ class InfluxReading:
             for name, values in columns.tags.items()
         }
         arrays[MEASUREMENT] = pa.array(columns.names).dictionary_encode()
-        arrays[TIME] = pa.array(columns.times_ns, pa.int64())
+        arrays[TIME] = pa.array(columns.times_ns, _TIMESTAMP)
         for name, values in columns.fields.items():
             arrays[name] = pa.array(_filled(values, rows), self._types[name].arrow)
         return pa.table(arrays)

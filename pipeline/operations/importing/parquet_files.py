@@ -9,7 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.operations.importing.plan import Plan
-from pipeline.operations.importing.source_files import CHUNK_ROWS, SourceFile, faults_of, in_chunks, with_added
+from pipeline.operations.importing.source_files import (
+    CHUNK_ROWS,
+    SourceFile,
+    columns_of,
+    faults_of,
+    in_chunks,
+    with_added,
+)
 from store.objects.read_files import open_parts
 
 
@@ -23,7 +30,7 @@ class ParquetReading:
         """See `Reading`."""
         with faults_of(self._file), open_parts(self._file.place, self._file.path) as stream:
             schema = pq.ParquetFile(stream).schema_arrow
-            return {**{of.name: of.type for of in schema}, **dict.fromkeys(self._file.added, pa.string())}
+            return {**columns_of(schema, self._file), **dict.fromkeys(self._file.added, pa.string())}
 
     def tables(self, plan: Plan) -> Iterator[pa.Table]:
         """See `Reading`."""

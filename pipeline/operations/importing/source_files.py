@@ -67,6 +67,14 @@ def faults_of(file: SourceFile) -> Iterator[None]:
         raise ImportFailed(f"{file.name} cannot be read: {' '.join(str(error).split())}") from error
 
 
+def columns_of(schema: pa.Schema, file: SourceFile) -> dict[str, pa.DataType]:
+    """The columns of a file. Raises ImportFailed if one is there twice: nobody could say which is meant."""
+    for name in schema.names:
+        if schema.names.count(name) > 1:
+            raise ImportFailed(f"{file.name} has the column {name} more than once: give each column a name of its own")
+    return {of.name: of.type for of in schema}
+
+
 def located(url: str) -> Place:
     """A folder, or a prefix in a bucket. Raises ImportFailed."""
     try:

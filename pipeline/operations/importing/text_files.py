@@ -11,7 +11,7 @@ import pyarrow.json
 
 from pipeline.operations.importing.mapping import OfColumn
 from pipeline.operations.importing.plan import Plan
-from pipeline.operations.importing.source_files import SourceFile, faults_of, in_chunks, with_added
+from pipeline.operations.importing.source_files import SourceFile, columns_of, faults_of, in_chunks, with_added
 from store.record import MeasureType
 
 _BLOCK_BYTES = 4 << 20  # also the longest line that is possible
@@ -39,7 +39,8 @@ class CsvReading:
         if self._form.columns is not None:
             return {**self._form.columns, **added}
         with faults_of(self._file), self._file.open() as stream, self._reader(stream, {}, None) as reader:
-            return {**{of.name: _usual(of.type) for of in reader.schema}, **added}
+            found = columns_of(reader.schema, self._file)
+            return {**{name: _usual(kind) for name, kind in found.items()}, **added}
 
     def tables(self, plan: Plan) -> Iterator[pa.Table]:
         """See `Reading`."""

@@ -185,6 +185,16 @@ async def test_a_measure_keeps_its_type(service: HttpService) -> None:
     assert answer.json()["detail"] == "The column x is a double in this table, and the record has it as a bigint."
 
 
+@pytest.mark.parametrize("table", ["past.we'ird", "a/b.rows", "past.r\u00f6ws"])
+async def test_a_table_that_is_created_has_a_name_that_create_table_takes(service: HttpService, table: str) -> None:
+    """No operation could delete it."""
+    answer = await send(service, arrow({"sensor": ["a"], "measure_name": ["m"], "time": [NOW_NS], "x": [1.0]}), table)
+
+    assert answer.status_code == 400
+    assert "must satisfy regular expression pattern: [a-zA-Z0-9_.-]+" in answer.json()["detail"]
+    assert service.store.catalog.databases("default") == []
+
+
 async def test_bytes_that_are_not_arrow_and_tables_that_are_not_there(service: HttpService) -> None:
     row = arrow({"sensor": ["a"], "measure_name": ["m"], "time": [NOW_NS - NS], "x": [1.0]})
     async with service.client() as http:

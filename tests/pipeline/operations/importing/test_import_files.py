@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.api.http.slots import QuerySlots
@@ -17,6 +19,7 @@ from pipeline.operations.importing.comparison import ReadBack, compare
 from pipeline.operations.importing.influx_files import InfluxReading
 from pipeline.operations.importing.journal import SORTED, Journal
 from pipeline.operations.importing.mapping import Measure, Time
+from pipeline.operations.importing.parquet_files import ParquetReading
 from pipeline.operations.importing.source_files import Source, named_files
 from pipeline.operations.importing.text_files import CsvForm, CsvReading, JsonReading
 from store.record import MeasureType
@@ -84,7 +87,7 @@ def test_influx(past: ImportService) -> None:
     (past.folder / "a.lp.gz").write_bytes(gzip.compress(text.encode()))
     source = Source(named_files([str(past.folder / "a.lp.gz")]), lambda file: InfluxReading(file, "us"))
 
-    journal, (compared,) = past.load(source, time=Time("time", "ns"))
+    journal, (compared,) = past.load(source)
 
     assert told(journal)["new"] == 2
     assert compared.is_equal
@@ -100,7 +103,33 @@ def test_a_field_has_one_type(past: ImportService) -> None:
     source = Source(named_files([str(past.folder / "a.lp")]), lambda file: InfluxReading(file, "ns"))
 
     with pytest.raises(ImportFailed, match=r"a\.lp: line 3: the field x is a varchar, and was a double before"):
-        past.load(source, time=Time("time", "ns"))
+        past.load(source)
+
+
+def test_times_are_within_what_nanoseconds_can_say(past: ImportService) -> None:
+    """Those of another unit usually are not."""
+    (past.folder / "a.lp").write_text("a,t=1 x=1 1796000000000000001\n")
+    (past.folder / "b.csv").write_text("time,sensor,x\n1796000000000,s,1\n")
+    influx = Source(named_files([str(past.folder / "a.lp")]), lambda file: InfluxReading(file, "ms"))
+    csv = Source(named_files([str(past.folder / "b.csv")]), lambda file: CsvReading(file, CsvForm()))
+
+    with pytest.raises(ImportFailed, match=r"a\.lp: line 1: the time 1796000000000000001 is not within 1677 and 2262"):
+        past.load(influx)
+    with pytest.raises(ImportFailed, match=r"b\.csv: column time: times from 1796000000000 to 1796000000000 are not"):
+        past.load(csv, time=Time("time", "s"), measure_name="m")
+
+
+def test_a_column_that_is_there_twice_is_refused(past: ImportService) -> None:
+    """Nobody could say which of them is meant."""
+    (past.folder / "b.csv").write_text("time,sensor,x,x\n2026-11-30T00:00:00Z,s,1,2\n")
+    table = pa.table([[1], [2]], names=["x", "x"])
+    pq.write_table(table, past.folder / "b.parquet")
+    csv = Source(named_files([str(past.folder / "b.csv")]), lambda file: CsvReading(file, CsvForm()))
+    parquet = Source(named_files([str(past.folder / "b.parquet")]), ParquetReading)
+
+    for source in (csv, parquet):
+        with pytest.raises(ImportFailed, match=r"b\.\w+ has the column x more than once"):
+            past.load(source, measure_name="m")
 
 
 def csv_source(past: ImportService, rows: int) -> Source:
