@@ -12,7 +12,10 @@ NORTH = "greenhouse/eu/gh-1/north/s-1"
 
 
 async def test_an_empty_server_says_what_to_send(console: ConsolePages) -> None:
-    assert "mosquitto_pub -t greenhouse/north/sensor-1" in await console.text("/")
+    for page in ("/", "/ingest"):
+        text = await console.text(page)
+        assert "mosquitto_pub -t greenhouse/north/sensor-1" in text
+        assert "listener.users" in text
 
 
 async def test_a_zone_shows_its_newest_average_with_unit_and_its_sensors(console: ConsolePages) -> None:
