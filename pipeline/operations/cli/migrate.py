@@ -115,6 +115,8 @@ def verify(
                 )
                 if form == "table":
                     print_text("\n".join([f"{file}:{line}: {'same' if not told else 'different'}, {rows} rows", *told]))
+    if not results:
+        raise click.UsageError(f"nothing was compared: there is no statement in {', '.join(map(str, files))}")
     if form == "json":
         print_json({"queries": results})
     return 0 if all(result["is_same"] for result in results) else 1

@@ -158,3 +158,14 @@ def test_a_folder_is_looked_through_and_nothing_is_overwritten(
     assert {finding[1] for finding in found} == {file.name for file in FILES.iterdir()}
     assert again == 2
     assert "name an empty folder" in capsys.readouterr().err
+
+
+def test_a_comparison_of_no_statements_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It would say that both ends are equal."""
+    (tmp_path / "none.sql").write_text("-- nothing\n")
+    ends = ["--from", "http://127.0.0.1:9", "--to", "http://127.0.0.1:9"]
+
+    code = run(["migrate", "verify", *ends, str(tmp_path / "none.sql")])
+
+    assert code == 2
+    assert "nothing was compared: there is no statement in" in capsys.readouterr().err
