@@ -37,6 +37,7 @@ LISTS = {
 }
 OTHERS = {
     *("backup", "delete", "restore"),
+    *(f"import {form}" for form in ("unload", "csv", "parquet", "jsonl", "influx")),
     "migrate verify",
     *("up", "gateway", "worker", "console", "simulate", "alerts retry", "alerts deliveries retry", "measures retype"),
     *("receivers test", "alerts deliveries show", "alerts ack", "alerts unack", "alerts silence", "alerts unsilence"),
