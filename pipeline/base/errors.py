@@ -28,6 +28,7 @@ PipelineError
 ├── ServerRefused         the caller: the server answered that the request is not possible
 │   └── ServerBusy        the server cannot do it now; passes
 ├── ImportFailed          the caller: a file cannot be imported; the message says which, and where
+├── PlotFailed            the caller: an answer cannot be drawn, or the picture cannot be written
 └── OutputFailed          the caller: the answer cannot be written to standard output
     └── ReaderGone        nobody: the reader has closed the pipe
 """
@@ -174,6 +175,10 @@ class ServerBusy(ServerRefused):
 
 class ImportFailed(PipelineError):
     """A file cannot be imported; the message names it, the place, and what is allowed."""
+
+
+class PlotFailed(PipelineError):
+    """A picture cannot be drawn of this answer, or not be written; the message says why."""
 
 
 class OutputFailed(PipelineError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +23,16 @@ class CannotBeScored(ValueError):  # named after what went wrong
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored:
-    """The rows of a file in its order. `value` is NaN where it is empty; scores are in [0, 1)."""
+    """The rows of a file in its order. `value` is NaN where it is empty; scores are in [0, 1).
+
+    `series` is a small integer for each row, equal in rows of one series; `labels` has the text of each.
+    """
 
     time_ns: Int64s
     value: Float64s
     score: Float64s
+    series: Indices
+    labels: Mapping[int, str]
 
     @property
     def alerts(self) -> int:
@@ -51,7 +56,7 @@ def scored(path: Path, time: str, value: str, by: Sequence[str], peers: str | No
     scores = anomaly_scores(
         time_ns, values, series=series, peers=None if peers is None else _codes(table, (peers,)), probation=probation
     )
-    return Scored(time_ns, values, scores)
+    return Scored(time_ns, values, scores, series, _labels(table, by, series))
 
 
 def _numbers(column: pa.ChunkedArray, what: str) -> Float64s:
@@ -70,3 +75,11 @@ def _codes(table: pa.Table, columns: Sequence[str]) -> Indices:
         of = np.asarray(encoded.indices, np.intp)
         _, codes = np.unique(codes * (int(of.max(initial=0)) + 1) + of, return_inverse=True)
     return codes
+
+
+def _labels(table: pa.Table, columns: Sequence[str], series: Indices) -> dict[int, str]:
+    codes, rows = np.unique(series, return_index=True)
+    return {
+        code: " ".join(str(table[name][row]) for name in columns)
+        for code, row in zip(codes.tolist(), rows.tolist(), strict=True)
+    }

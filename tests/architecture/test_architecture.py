@@ -43,6 +43,7 @@ IMPORT_SITES = {
     "sqlglot": ("store/sql/*.py",),
     "fastapi": ("pipeline/api/http/*.py",),
     "jinja2": ("pipeline/console/rendering.py",),
+    "matplotlib": ("pipeline/operations/plots.py",),
     "markupsafe": ("pipeline/console/*.py",),
     "fastapi_offline": ("pipeline/api/http/app.py",),
     "starlette": ("pipeline/api/http/*.py", "pipeline/console/*.py"),

@@ -17,7 +17,7 @@ INSTEAD = {
     r"\bmend(s|ed|ing)?\b": "remedy, repair, correct",
     r"\bwork(s|ed|ing)? off\b": "process",
     r"(?<![\"'/.])\b(the |its |their |whose )?(?<!ath\.)floors?\b(?![\"'(/]|\.json)": "low watermark",
-    r"\bfigures?\b": "value, metric, measurement",
+    r"(?<!matplotlib\.)(?<!import )\bfigures?\b": "value, metric, measurement",
     r"\b(is_|on_|_)?overtak(en|es|e)\b": "fenced",
     r"\bkeepers?\b": "owner",
     r"\b(gave|giv(e|es|en|ing)) back (the |its |all )?partitions?\b": "revoke",

@@ -132,6 +132,14 @@ def test_the_page_shows_the_series_of_each_alert_with_its_bounds(tmp_path: Path)
     assert "g/Hot: temperature of a" in text
 
 
+def test_the_picture_shows_the_series_of_each_alert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = run([*written(tmp_path), "--plot", str(tmp_path / "alerts.svg")])
+
+    assert code == 0
+    assert (tmp_path / "alerts.svg").read_text().count('<g id="axes_') == 3
+    assert f"the picture is {tmp_path / 'alerts.svg'}\n" in capsys.readouterr().err
+
+
 def test_a_page_names_nothing_as_markup_and_may_be_empty() -> None:
     picture = Picture("<b>", np.array([0, 1]), np.array([1.0, 1.0]), (), [(0, 1)])
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from pipeline.operations.cli.output import print_text
+from pipeline.operations.cli.plot_option import plot_option, write_plot
 from store.values.times import rfc3339
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ SCORES = ("timestamp", "value", "anomaly_score")
     help="How many first rows of a series score 0; below 1 a part of its rows.",
 )
 @click.option("-o", "--output", type=FILE, help="A CSV file with timestamp,value,anomaly_score.  [default: print it]")
+@plot_option("Draw the values, the scores and the alerts; .svg and .pdf are possible, too.")
 def detect(
     file: Path,
     time_column: str,
@@ -43,6 +45,7 @@ def detect(
     peers: str | None,
     probation: float,
     output: Path | None,
+    plot: Path | None,
 ) -> None:
     """Write an anomaly score for each row of a CSV or Parquet FILE, in its order: timestamp,value,anomaly_score.
 
@@ -55,6 +58,10 @@ def detect(
         found = scored(file, time_column, value_column, by, peers, probation)
     except CannotBeScored as error:
         raise click.ClickException(str(error)) from error
+    if plot is not None:
+        from pipeline.operations.score_charts import charts_of  # noqa: PLC0415  # as above
+
+        write_plot(plot, charts_of(found, value_column))
     if output is None:
         _write(sys.stdout, found)
         return

@@ -13,6 +13,7 @@ import click
 from pipeline.operations.cli.asking import client, list_options, waiting
 from pipeline.operations.cli.moment import Moment
 from pipeline.operations.cli.output import Listing, print_text, show
+from pipeline.operations.cli.plot_option import plot_option, write_plot
 from store.values.times import rfc3339
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _MOST_SENSORS = 20
 @click.option("--dimension", "dimensions", metavar="COLUMN", multiple=True, help="A dimension of --data; repeatable.")
 @click.option("--zone-column", metavar="COLUMN", help="The zone of --data.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page with pictures of the alerts.")
+@plot_option("Draw the alerts as a picture; .svg and .pdf are possible, too.")
 @list_options
 def backtest(
     context: click.Context,
@@ -47,6 +49,7 @@ def backtest(
     dimensions: tuple[str, ...],
     zone_column: str | None,
     html: Path | None,
+    plot: Path | None,
     form: str,
 ) -> None:
     """Say which alerts these rules would have raised over history: each alert, and how many a day and a sensor.
@@ -78,13 +81,15 @@ def backtest(
                 history = ServerHistory(server, table, from_ns or now_ns - 86_400 * 10**9, to_ns or now_ns)
             try:
                 run = _run(of_table, table, history)
-                if html is not None:
+                if html is not None or plot is not None:
                     pictures += _pictures(run, of_table, history)
             except NoHistory as error:
                 raise click.UsageError(str(error)) from error
             found += (one for one in run.alerts.values() if one.fired.rule in chosen)
     if html is not None:
         _write_page(html, pictures)
+    if plot is not None:
+        _write_plot(plot, pictures)
     _show(found, form)
 
 
@@ -165,3 +170,10 @@ def _write_page(path: Path, pictures: list[Any]) -> None:
         raise click.UsageError(f"{path} cannot be written: {error.strerror}") from error
     if sys.stderr is not None:
         click.echo(f"the page is {path}", err=True)
+
+
+def _write_plot(path: Path, pictures: list[Any]) -> None:
+    from pipeline.operations.plots import Chart, Line  # noqa: PLC0415  # as above
+
+    charts = [Chart(one.title, [Line(one.title, one.time_ns, one.value)], one.bounds, one.spans_ns) for one in pictures]
+    write_plot(path, charts or [Chart("No alert fired.", ())])

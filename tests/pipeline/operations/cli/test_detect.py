@@ -82,3 +82,12 @@ def test_what_cannot_be_scored_is_told(
 ) -> None:
     assert run(["detect", str(source), *options]) != 0
     assert told in capsys.readouterr().err
+
+
+def test_values_and_scores_are_drawn(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    columns = ["--time-column", "at", "--value-column", "x", "--by", "sensor"]
+
+    assert run(["detect", str(source), *columns, "--plot", str(tmp_path / "scores.svg")]) == 0
+
+    assert (tmp_path / "scores.svg").read_text().count('<g id="axes_') == 2
+    assert capsys.readouterr().out.startswith("timestamp,value,anomaly_score\n")
