@@ -264,9 +264,10 @@ class WorkerProcess(Process):
             await self._guarded(work())
 
     async def save_rules(self) -> None:
-        """Save the rules' state of all partitions, as every now and then."""
+        """Save the state of the rules, and the usage, of all partitions, as every now and then."""
         for partition in self.manager.owned:
             await partition.rules.save_pass()
+            await asyncio.to_thread(partition.usage.save)
 
     async def _tell_ended(self) -> None:
         for partition in self.manager.owned:

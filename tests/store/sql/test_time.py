@@ -101,7 +101,9 @@ class Recorder:
         time_to_ns: int | None = None,
         dimensions: Mapping[str, Collection[str]] | None = None,
         columns: Collection[str] | None = None,
+        as_of: int | None = None,
     ) -> str:
+        assert as_of is None
         assert columns == {"host", "measure_name", "time_ns", "n", "at"}
         assert table == self._schema.table
         self.scans.append((time_from_ns, time_to_ns, dimensions))

@@ -146,6 +146,7 @@ ELSEWHERE: dict[str, tuple[type[Exception], ...]] = {
         errors.ServerRefused,
         errors.OutputFailed,
         errors.ImportFailed,
+        errors.PlotFailed,
     ),
     "commands that make and restore backups": (store_errors.BackupError,),
     "where rules are loaded": (RuleError,),

@@ -528,6 +528,7 @@ def test_every_reason_has_a_test() -> None:
         Reason.NO_ROUTE,
         Reason.BAD_DIMENSION,
         Reason.TOO_MANY_SERIES,
+        Reason.OVER_QUOTA,
         Reason.TIME_MISSING,
         Reason.TIME_UNREADABLE,
         Reason.TIME_OUT_OF_RANGE,
