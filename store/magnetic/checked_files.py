@@ -114,6 +114,6 @@ def fault_of(path: Path, size_bytes: int) -> str | None:
 def _fault_of_size(path: Path, size_bytes: int) -> str | None:
     try:
         found = path.stat().st_size
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return "it is missing"
     return None if found == size_bytes else f"it has {found} bytes, and was written with {size_bytes}"
