@@ -52,6 +52,22 @@ def reserve(address: Address, setting: str) -> tuple[socket.socket, Address]:
     return reserved, Address(address.host, reserved.getsockname()[1])
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. SO_REUSEPORT, because `up` keeps the port reserved while this process restarts."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
 def _resolve(address: Address) -> tuple[int, tuple[str, int]]:
     family, _, _, _, sockaddr = socket.getaddrinfo(
         address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import signal
-import socket
 
 import uvicorn
 
+from pipeline.base.ports import listen
 from pipeline.console.api import connect, trusted_by
 from pipeline.console.app import create_app
 from pipeline.console.settings import ConsoleSettings
@@ -45,19 +45,3 @@ def run(settings: ConsoleSettings) -> None:
     signal.signal(signal.SIGHUP, load_certificates_again)
     with listen(settings.address.host, settings.address.port) as listener:
         uvicorn.Server(config).run(sockets=[listener])
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. SO_REUSEPORT, because `up` keeps the port reserved while this process restarts."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listener.bind((host, port))
-        listener.listen(256)
-        listener.setblocking(False)
-    except OSError:
-        listener.close()
-        raise
-    return listener

@@ -29,13 +29,13 @@ from pipeline.alerting.dead_letters_to_archive import dead_letters_to_archive
 from pipeline.alerting.receivers import AlertsPartition
 from pipeline.api.http.app import create_app
 from pipeline.api.http.metrics_server import metrics_server
-from pipeline.api.http.server import HttpServer, listen
+from pipeline.api.http.server import HttpServer
 from pipeline.api.http.services import Services
 from pipeline.base import metrics
 from pipeline.base.clock import Steps
 from pipeline.base.errors import ArchiveError, ConfigError, LogError
 from pipeline.base.lock import sole
-from pipeline.base.ports import taken_ports_explained
+from pipeline.base.ports import listen, taken_ports_explained
 from pipeline.base.process_metrics import ProcessMetrics
 from pipeline.base.tls.handshakes import Counted
 from pipeline.base.tls.reloading import POLL_S, ReloadingContext

@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pyarrow as pa
 
-from pipeline.api.http.server import HttpServer, listen
+from pipeline.api.http.server import HttpServer
+from pipeline.base.ports import listen
 from pipeline.operations.client import Client
 from pipeline.operations.importing.comparison import Compared
 from pipeline.operations.importing.journal import Journal

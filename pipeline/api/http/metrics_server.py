@@ -7,7 +7,8 @@ from collections.abc import Callable
 from fastapi import FastAPI
 
 from pipeline.api.http.routes import process
-from pipeline.api.http.server import HttpServer, listen
+from pipeline.api.http.server import HttpServer
+from pipeline.base.ports import listen
 from pipeline.base.quantities import Address
 
 

@@ -16,22 +16,6 @@ from pipeline.config.model import HttpLimits
 START_TIMEOUT_S = 30.0
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. SO_REUSEPORT, because `up` keeps the port reserved while this process restarts."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listener.bind((host, port))
-        listener.listen(1024)
-        listener.setblocking(False)
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
-
 class HttpServer:
     """Serves `app` on `listener` until stopped, by HTTPS if a context is given.
 

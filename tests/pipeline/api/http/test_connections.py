@@ -11,8 +11,9 @@ import pytest
 from fastapi import FastAPI, Request, Response
 
 from pipeline.api.http import connections
-from pipeline.api.http.server import HttpServer, listen
+from pipeline.api.http.server import HttpServer
 from pipeline.base import metrics
+from pipeline.base.ports import listen
 from pipeline.base.tls.files import TlsFiles
 from pipeline.base.tls.handshakes import Counted
 from pipeline.base.tls.reloading import ReloadingContext

@@ -12,8 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pipeline.api.http.server import HttpServer, listen
+from pipeline.api.http.server import HttpServer
 from pipeline.api.http.slots import QuerySlots
+from pipeline.base.ports import listen
 from store.engine import interruption
 from tests.support.http_service import HEAVY, HttpService
 from tests.support.waiting import wait_for

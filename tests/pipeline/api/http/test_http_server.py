@@ -8,7 +8,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from pipeline.api.http.server import HttpServer, listen
+from pipeline.api.http.server import HttpServer
+from pipeline.base.ports import listen
 
 
 class Failures(list[BaseException]):
