@@ -116,10 +116,18 @@ def _publish(core: Core, past: Past, read: Slice, chunk: Chunk | None) -> int:
         if chunk is not None:  # older than what came since, so that it is evicted first
             chunk.created_ns = min([chunk.created_ns, *(other.created_ns - 1 for other in core.memory.chunks)])
             core.memory.chunks.insert(0, chunk)
+        _mark_again(core, read.from_ns, past.before_ns)
         core.memory.whole_from_ns = past.before_ns = read.from_ns
         if not any(file.from_ns < read.from_ns for file in core.magnetic.version.files):
             core.past = None
     return 0 if chunk is None else chunk.rows
+
+
+def _mark_again(core: Core, from_ns: int, to_ns: int) -> None:
+    """Mark the times of a slice at which RAM has a key several times: files, which were read for them, may not."""
+    for chunk in core.memory.chunks:
+        for times in chunk.superseded_ns:
+            core.superseded.mark(times[(times >= from_ns) & (times < to_ns)])
 
 
 class _UnknownRows(Exception):

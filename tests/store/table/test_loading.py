@@ -112,6 +112,20 @@ def test_the_newest_rows_are_loaded_first_and_late_ones_counted_once(started: Lo
     assert inside(table).memory.whole_from_ns == T0
 
 
+def test_a_key_that_was_replaced_again_and_again_has_one_row(started: LoneStore) -> None:
+    """Files are cleaned of the earlier rows since the start, RAM is not: it is not read for that time until then."""
+    table = started.to_read(OTHER)
+    for number in range(3):
+        write(started, 10 + number, row(5, value=10.0 + number))
+        started.flush()
+        while files := table.files_to_clean():
+            table.rewrite(files)
+
+    table.load_back(100, 0)
+
+    assert minutes(started) == list(range(10))
+
+
 def test_an_eviction_ends_it(started: LoneStore) -> None:
     table = started.to_read(OTHER)
     table.load_back(3, 0)

@@ -146,7 +146,8 @@ async def test_a_client_that_was_away_gets_the_newest_once(service: HttpService)
     await there.zones()
     for number in range(3):
         await service.publish(f"{NORTH}/s1", {"ts": NOW_NS + number, "temperature": number})
-        assert (await there.zones())["gh-1/north"]["temperature"]["average"] == number
+        while (await there.zones())["gh-1/north"]["temperature"]["average"] != number:
+            pass  # a look may have come between what a message changes
 
     assert (await away.zones())["gh-1/north"]["temperature"]["average"] == 2
 
