@@ -13,6 +13,8 @@ from typing import Any
 
 SYSTEM_DATABASE = "streamgauge"  # what the server writes about itself; clients read it
 DEFAULT_ACCOUNT = "default"
+SINGLE_MEASURE_PREFIX = "measure_value::"
+"""The column of a single measure is this and its type."""
 
 
 class MeasureType(enum.StrEnum):

@@ -7,18 +7,18 @@ and for each measure that it has, the bytes of its name and 8 for its value, 1 f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from store.names import SINGLE_MEASURE_PREFIX
 from store.record import Int64s, MeasureType, RecordBatch, SeriesIndex, SeriesKey, TableId
 
 TIME_BYTES = 8
-SINGLE = "measure_value::"
-_VALUE_BYTES = {MeasureType.BOOLEAN: 1}
+_VALUE_BYTES = {MeasureType.BOOLEAN: 1, MeasureType.VARCHAR: 0}  # of a text its own bytes
 _GROWN_BY = 1_024  # series: the sizes are kept in arrays that are larger than needed
 
 
@@ -46,6 +46,16 @@ def _bytes_of(key: SeriesKey) -> int:
     return len("".join((*key.names, *key.values, key.measure_name)).encode())
 
 
+def record_bytes(names: Iterable[str], values: Iterable[tuple[str, MeasureType, object]]) -> int:
+    """The bytes of a record: of the names and values of its dimensions, its measure name, and (name, type, value)s."""
+    texts, size = list(names), TIME_BYTES
+    for name, kind, value in values:
+        texts.append("" if name.startswith(SINGLE_MEASURE_PREFIX) else name)
+        texts.append(str(value) if kind is MeasureType.VARCHAR else "")
+        size += _VALUE_BYTES.get(kind, 8)
+    return size + len("".join(texts).encode())
+
+
 def written_bytes(batch: RecordBatch, sizes: SeriesSizes) -> int:
     """The bytes of all records of a batch."""
     of_series = int(sizes.of(batch.index)[batch.series].sum())
@@ -55,8 +65,7 @@ def written_bytes(batch: RecordBatch, sizes: SeriesSizes) -> int:
 def _of_measures(measures: Mapping[str, pa.Array], types: Mapping[str, MeasureType]) -> Iterator[int]:
     for name, values in measures.items():
         count = len(values) - values.null_count
-        name_bytes = 0 if name.startswith(SINGLE) else len(name.encode())
+        name_bytes = 0 if name.startswith(SINGLE_MEASURE_PREFIX) else len(name.encode())
+        yield count * (name_bytes + _VALUE_BYTES.get(types[name], 8))
         if types[name] is MeasureType.VARCHAR:
-            yield count * name_bytes + (pc.sum(pc.binary_length(values)).as_py() or 0)
-        else:
-            yield count * (name_bytes + _VALUE_BYTES.get(types[name], 8))
+            yield pc.sum(pc.binary_length(values)).as_py() or 0

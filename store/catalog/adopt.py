@@ -16,9 +16,8 @@ from store.catalog.present import is_always, sibling
 from store.catalog.schema import Columns
 from store.catalog.units import conversion, known_units
 from store.errors import RequestError
-from store.names import MeasureType
+from store.names import SINGLE_MEASURE_PREFIX, MeasureType
 
-_SINGLE = "measure_value::"
 RETYPES = (MeasureType.DOUBLE, MeasureType.BIGINT, MeasureType.BOOLEAN, MeasureType.VARCHAR)
 
 
@@ -82,7 +81,7 @@ def retyped(
         if name in columns.dimensions or name in info.settings.dimensions:
             raise CannotRetype(f"{name!r} is a dimension of {where}, and every dimension is text")
         raise CannotRetype(f"{where} has no measure {name!r}")
-    if name.startswith(_SINGLE):
+    if name.startswith(SINGLE_MEASURE_PREFIX):
         raise CannotRetype(
             f"{name!r} is the column of single measures of type {found.value}: its name determines its type"
         )

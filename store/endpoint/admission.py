@@ -15,8 +15,9 @@ from store.catalog.limits import DEFAULTS, Limits, told
 from store.catalog.names import DIMENSION_PAIRS_MAX_BYTES, DIMENSIONS_MAX, MEASURE_VALUE_MAX_BYTES, MEASURES_MAX
 from store.catalog.schema import Column
 from store.endpoint.partition_keys import partition_key_fault
-from store.endpoint.payload import SINGLE_MEASURE_PREFIX, WriteRecord
+from store.endpoint.payload import WriteRecord
 from store.host_time import is_set
+from store.names import SINGLE_MEASURE_PREFIX
 from store.record import MeasureType
 from store.values.durations import duration_ns
 from store.values.times import rfc3339

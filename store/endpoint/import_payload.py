@@ -14,9 +14,8 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from store.endpoint.errors import DamagedPayload
-from store.endpoint.payload import DecodedWrite, Parts, Series
-from store.record import MeasureType, TableId
+from store.endpoint.payload import DecodedWrite, Parts, Series, decoded
+from store.record import MeasureType
 
 FORMAT_VERSION = 1
 
@@ -64,12 +63,4 @@ def encode_import(database: str, table: str, parts: Parts) -> bytes:
 
 def read_import(payload: bytes, account: str) -> DecodedWrite:
     """The rows in `payload`. Raises DamagedPayload for bytes that are not from `encode_import` of a known version."""
-    try:
-        found = _decoder.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second for text that is not UTF-8
-        raise DamagedPayload(f"{len(payload)} bytes that are not rows of an import: {error}") from error
-    if found.format_version != FORMAT_VERSION:
-        raise DamagedPayload(
-            f"rows of an import of format version {found.format_version}; this program reads {FORMAT_VERSION}"
-        )
-    return DecodedWrite(TableId(account, found.database, found.table), found)
+    return decoded(_decoder, FORMAT_VERSION, payload, account, "rows of an import")

@@ -22,8 +22,9 @@ from store.catalog.zones import zone_of
 from store.endpoint.admission import FUTURE_LIMIT_NS
 from store.endpoint.errors import Validation
 from store.endpoint.names import dimension_name_fault, measure_name_fault
-from store.endpoint.payload import SINGLE_MEASURE_PREFIX, Parts, Series, WriteRecord
+from store.endpoint.payload import Parts, Series, WriteRecord
 from store.host_time import is_set
+from store.names import SINGLE_MEASURE_PREFIX
 from store.record import Dimensions, Int64s, MeasureType
 from store.values.combinations import combinations
 from store.values.durations import duration_ns

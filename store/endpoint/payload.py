@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -38,7 +38,6 @@ from store.record import (
 FORMAT_VERSION = 1
 
 Value = float | int | bool | str
-SINGLE_MEASURE_PREFIX = "measure_value::"
 
 
 class WriteRecord(msgspec.Struct, frozen=True):
@@ -172,15 +171,20 @@ class DecodedWrite:
 
 def read_write(payload: bytes, account: str) -> DecodedWrite:
     """The request in `payload`. Raises DamagedPayload for bytes that are not from `encode_write` of a known version."""
+    return decoded(_decoder, FORMAT_VERSION, payload, account, "a WriteRecords request")
+
+
+def decoded(
+    decoder: msgspec.msgpack.Decoder[Any], format_version: int, payload: bytes, account: str, what: str
+) -> DecodedWrite:
+    """What `decoder` makes of `payload`. Raises DamagedPayload if that is nothing, or of another version."""
     try:
-        write = _decoder.decode(payload)
+        found = decoder.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the second for text that is not UTF-8
-        raise DamagedPayload(f"{len(payload)} bytes that are not a WriteRecords request: {error}") from error
-    if write.format_version != FORMAT_VERSION:
-        raise DamagedPayload(
-            f"a WriteRecords request of format version {write.format_version}; this program reads {FORMAT_VERSION}"
-        )
-    return DecodedWrite(TableId(account, write.database, write.table), write)
+        raise DamagedPayload(f"{len(payload)} bytes that are not {what}: {error}") from error
+    if found.format_version != format_version:
+        raise DamagedPayload(f"{what} of format version {found.format_version}; this program reads {format_version}")
+    return DecodedWrite(TableId(account, found.database, found.table), found)
 
 
 def decode_write(

@@ -13,7 +13,8 @@ from store.catalog.zones import zone_of
 from store.endpoint.errors import Validation
 from store.endpoint.measures import parse_measure, parse_time
 from store.endpoint.names import dimension_name_fault, measure_name_fault
-from store.endpoint.payload import SINGLE_MEASURE_PREFIX, Value, WriteRecord
+from store.endpoint.payload import Value, WriteRecord
+from store.names import SINGLE_MEASURE_PREFIX
 from store.record import Dimensions, MeasureType
 
 _Values: TypeAlias = tuple[tuple[str, MeasureType, Value], ...]

@@ -14,6 +14,7 @@ import pyarrow as pa
 from store.catalog.contents import ByMeasureName
 from store.catalog.schema import MEASURE_NAME_COLUMN, Column, TableSchema
 from store.errors import UnknownDatabase, UnknownTable
+from store.names import SINGLE_MEASURE_PREFIX
 from store.reading.borrowed import Borrowed, Read
 from store.sql.like import Like
 from store.sql.parse import Describe, Name, ShowDatabases, ShowMeasures, ShowTables
@@ -31,7 +32,6 @@ _ATTRIBUTES = {
 }
 _DIMENSIONS = ArrayType(RowType((("dimension_name", VARCHAR), ("data_type", VARCHAR))))
 _DIMENSIONS_ARROW = pa.list_(pa.struct([("f0", pa.string()), ("f1", pa.string())]))
-_SINGLE = "measure_value::"
 
 LISTED = 20_000  # dimensions of all measure names: 10 ms
 _Measure: TypeAlias = tuple[str, str, list[dict[str, str]]]
@@ -89,7 +89,7 @@ def describe(tables: Names, query: QueryText, statement: Describe) -> ResultSet:
         (
             column.name,
             column.type.value,
-            "MEASURE_VALUE" if column.name.startswith(_SINGLE) else _ATTRIBUTES[column.kind],
+            "MEASURE_VALUE" if column.name.startswith(SINGLE_MEASURE_PREFIX) else _ATTRIBUTES[column.kind],
         )
         for column in schema.columns
     ]
@@ -101,8 +101,8 @@ def show_measures(tables: Borrowed, query: QueryText, statement: ShowMeasures) -
     schema = _schema(tables, query, statement.database, statement.table)
     dimensions = [column for column in schema.columns if column.kind in {"dimension", "zone"}]
     measures = [column for column in schema.columns if column.kind == "measure"]
-    singles = [column for column in measures if column.name.startswith(_SINGLE)]
-    multi = [column for column in measures if not column.name.startswith(_SINGLE)]
+    singles = [column for column in measures if column.name.startswith(SINGLE_MEASURE_PREFIX)]
+    multi = [column for column in measures if not column.name.startswith(SINGLE_MEASURE_PREFIX)]
     has = [_has([column]) for column in (*dimensions, *singles)]
     sql = (
         f"SELECT measure_name, {', '.join([*has, _has(multi)])} FROM {tables.source(schema.table)} AS t "  # noqa: S608 - generated
@@ -132,7 +132,7 @@ def list_measures(tables: MeasureNames, query: QueryText, statement: ShowMeasure
     for name, has in sorted(found.items()):
         named = [c for c in dimensions if (has.has_zone if c.kind == "zone" else c.name in has.dimensions)]
         there = [column for column in measures if column.physical in has.measures]
-        kinds = [column for column in there if column.name.startswith(_SINGLE)]
+        kinds = [column for column in there if column.name.startswith(SINGLE_MEASURE_PREFIX)]
         rows += _measures(name, named, kinds, has_multi=len(kinds) < len(there))
     return _measure_list(rows, statement)
 

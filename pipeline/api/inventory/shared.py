@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import msgspec
 
 from pipeline.api.inventory import latest, live, search
@@ -13,6 +16,9 @@ from pipeline.api.inventory.search import SeriesPage, SeriesRequest
 from pipeline.api.inventory.stores import StoreDirectory, members_of, merge_tables, merge_zones, newest, together
 from pipeline.cluster.peers import Peers, Question
 from store.record import TableId
+
+Request = TypeVar("Request")
+Part = TypeVar("Part")
 
 
 class InventoryRequest(msgspec.Struct, frozen=True, array_like=True):
@@ -76,30 +82,28 @@ class SharedDirectory:
 
     def latest(self, request: LatestRequest) -> LatestPart:
         """See `Directory`."""
-        parts = self._peers.ask_all(
-            Question("latest", lambda _: msgspec.msgpack.encode(request)),
-            lambda _: [self._own.latest(request)],
-            lambda data: [_latest_decoder.decode(data)],
-        )
+        parts = self._parts("latest", request, self._own.latest, _latest_decoder)
         return latest.newest(parts, request.limit)
 
     def search(self, request: SeriesRequest) -> SeriesPage:
         """See `Directory`."""
-        pages = self._peers.ask_all(
-            Question("search", lambda _: msgspec.msgpack.encode(request)),
-            lambda _: [self._own.search(request)],
-            lambda data: [_search_decoder.decode(data)],
-        )
+        pages = self._parts("search", request, self._own.search, _search_decoder)
         return search.merged(pages, request.limit)
 
     def live(self, request: LiveRequest) -> LivePart:
         """See `Directory`."""
-        parts = self._peers.ask_all(
-            Question("live", lambda _: msgspec.msgpack.encode(request)),
-            lambda _: [self._own.live(request)],
-            lambda data: [_live_decoder.decode(data)],
-        )
+        parts = self._parts("live", request, self._own.live, _live_decoder)
         return live.merged(parts, request.devices)
+
+    def _parts(
+        self, path: str, request: Request, own: Callable[[Request], Part], decoder: msgspec.msgpack.Decoder[Part]
+    ) -> list[Part]:
+        """The answer of each worker."""
+        return self._peers.ask_all(
+            Question(path, lambda _: msgspec.msgpack.encode(request)),
+            lambda _: [own(request)],
+            lambda data: [decoder.decode(data)],
+        )
 
     def _found(self, account: str, zone: str, table: str | None) -> list[Members]:
         return self._peers.ask_all(

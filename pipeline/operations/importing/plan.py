@@ -14,11 +14,11 @@ import pyarrow as pa
 
 from pipeline.base.errors import ConfigError
 from pipeline.operations.importing.mapping import FileMapping, Measure, OfColumn
+from store.names import SINGLE_MEASURE_PREFIX
 from store.record import MeasureType
 from store.values.nearest import nearest
 
 MEASURE_NAME, TIME = "measure_name", "time"
-SINGLE = "measure_value::"
 ZONE = "zone_name"
 
 
@@ -119,8 +119,8 @@ def _measure(
     known = there.get(name)
     if form.type is not None:
         return name, form.type
-    if name.startswith(SINGLE):
-        return name, MeasureType(name.removeprefix(SINGLE))
+    if name.startswith(SINGLE_MEASURE_PREFIX):
+        return name, MeasureType(name.removeprefix(SINGLE_MEASURE_PREFIX))
     return name, known.type if known is not None and known.kind == "measure" else _type_of(column, kind, where)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from pipeline.log.query_use import QueryUse
 from pipeline.stream.usage.counts import DAY_NS, Counts, Stored, UsagePart, Use, names_of, spread
@@ -151,10 +152,7 @@ class PartitionUsage:
     def part(self) -> UsagePart:
         """What is counted, and stored as of the last sample. Any thread."""
         with self._lock:
-            uses = [
-                (day, names_of(table), Use(*(getattr(use, name) for name in Use.__struct_fields__)))
-                for day, table, use in self._counts.entries()
-            ]
+            uses = [(day, names_of(table), replace(use)) for day, table, use in self._counts.entries()]
             return UsagePart(uses, [(names_of(table), of) for table, of in self._stored.items()])
 
 

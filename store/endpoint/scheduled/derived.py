@@ -16,7 +16,7 @@ from store.endpoint.batch_model import Model, columns_of, records_of
 from store.endpoint.context import Context
 from store.endpoint.errors import Validation
 from store.endpoint.patience import patiently
-from store.endpoint.payload import SINGLE_MEASURE_PREFIX, WriteRecord
+from store.endpoint.payload import WriteRecord
 from store.endpoint.queries import error_of, metered_bytes, told_insights
 from store.endpoint.records import read_records
 from store.endpoint.results import new_query_id
@@ -25,13 +25,11 @@ from store.endpoint.scheduled.rows import decoded_rows, encoded_rows
 from store.endpoint.write import WriteRecords
 from store.processes.job import Job
 from store.reading.insights import Insights
-from store.record import MeasureType
+from store.record_size import record_bytes
 from store.sql import SqlRequest
 from store.sql.errors import SqlError
 
 _OF_RECORD = re.compile(r"^The record at index \d+ ")
-_TIME_BYTES = 8
-_VALUE_BYTES = {MeasureType.BOOLEAN: 1, MeasureType.VARCHAR: 0}  # of others 8; of a text its own, too
 REST_MAX_S = 0.05  # after a part, as long as it took: the stream runs in the same process
 
 
@@ -118,10 +116,8 @@ class Deriving:
 
 def _size(record: WriteRecord) -> int:
     """What it counts when it is written, as the service meters writes."""
-    texts = [record.measure_name, *(text for pair in record.dimensions for text in pair)]
-    texts += [column for column, _, _ in record.values if not column.startswith(SINGLE_MEASURE_PREFIX)]
-    texts += [str(value) for _, kind, value in record.values if kind is MeasureType.VARCHAR]
-    return _TIME_BYTES + len("".join(texts).encode()) + sum(_VALUE_BYTES.get(kind, 8) for _, kind, _ in record.values)
+    names = (record.measure_name, *(text for pair in record.dimensions for text in pair))
+    return record_bytes(names, record.values)
 
 
 async def _nothing() -> None:
