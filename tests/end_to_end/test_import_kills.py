@@ -70,14 +70,13 @@ def test_every_row_is_there_once(product: Product, tmp_path: Path) -> None:
         return stored() >= files or importer.poll() is not None
 
     importer = begin()
-    for at in sorted(rng.choices(range(FILES - 1), k=times(3))):
+    for at in sorted(rng.choices(range(1, FILES - 1), k=times(3))):  # before the first file it tells who is not there
         wait_for(partial(has_come_to, at, importer), f"{at} files", timeout_s=300)
         if rng.random() < 0.5:
             product.kill("worker")
         elif importer.poll() is None:
             importer.send_signal(signal.SIGKILL)
             importer.wait(60)
-            wait_for(product.is_answering, "the product answers")
             importer = begin()
     assert importer.wait(600) == 0, output.read_text()
 

@@ -18,6 +18,7 @@ from pipeline.operations.client import Client
 from pipeline.operations.importing.comparison import Compared
 from pipeline.operations.importing.journal import Journal
 from pipeline.operations.importing.mapping import FileMapping
+from pipeline.operations.importing.patience import Patience
 from pipeline.operations.importing.run import Import
 from pipeline.operations.importing.source_files import Source
 from tests.support.http_service import HttpService
@@ -53,7 +54,7 @@ class ImportService:
         self, source: Source, table: str = "past.rows", journal: str = "journal", **mapping: Any
     ) -> tuple[Journal, list[Compared]]:
         """Import a source and compare."""
-        work = Import(source, FileMapping(**mapping), self.server, table, create=True, patience_s=30)
+        work = Import(source, FileMapping(**mapping), self.server, table, create=True, patience=Patience(30))
         noted = Journal(self.folder / journal, [(file.path, file.size_bytes) for file in source.files])
         work.send(noted, Noted())
         return noted, work.compare(noted, Noted())

@@ -163,6 +163,7 @@ def _run(context: click.Context, what: Sequence[str], source: Callable[[], Any],
     """Import, and print what became of each file; 1 if not all rows are there."""
     from pipeline.operations.importing.journal import Journal, journal_folder  # noqa: PLC0415  # as above
     from pipeline.operations.importing.mapping import read_mapping  # noqa: PLC0415  # as above
+    from pipeline.operations.importing.patience import Patience  # noqa: PLC0415  # as above
     from pipeline.operations.importing.run import Import, summary  # noqa: PLC0415  # as above
 
     table = given["table"]
@@ -171,7 +172,7 @@ def _run(context: click.Context, what: Sequence[str], source: Callable[[], Any],
     mapping = read_mapping(given["mapping"], _told(given))
     with client(context) as server:
         found = source()
-        work = Import(found, mapping, server, table, given["create"], given["patience"])
+        work = Import(found, mapping, server, table, given["create"], Patience(given["patience"], _tell_waiting))
         if given["dry_run"]:
             return _show_plans(work, given["form"])
         endpoint = context.obj.endpoint or DEFAULT_ENDPOINT
@@ -194,6 +195,10 @@ def _run(context: click.Context, what: Sequence[str], source: Callable[[], Any],
     if not any(row.get("missing") for row in rows):
         journal.remove()
     return 0 if is_complete else 1
+
+
+def _tell_waiting(why: str) -> None:
+    click.echo(f"Waiting for the server: {why}", err=True)
 
 
 def _told(given: dict[str, Any]) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from pipeline.base.errors import ServerBusy, ServerRefused
 from pipeline.operations.client import Client
 from pipeline.operations.importing.conversion import KIND
 from pipeline.operations.importing.journal import Journal, Rows
+from pipeline.operations.importing.patience import Patience
 from pipeline.operations.importing.plan import MEASURE_NAME, TIME
 from pipeline.operations.importing.row_hashes import UInt64s, row_hashes
-from pipeline.operations.importing.sending import patiently
 
 TRUNCATED = "streamgauge-truncated"  # the header of an answer that is cut
 SLICE_ROWS = 400_000
@@ -59,7 +59,7 @@ class ReadBack:
     server: Client
     table: str
     columns: Mapping[str, str]
-    patience_s: float
+    patience: Patience
 
     def hashes(self, first_ns: int, last_ns: int) -> Iterator[UInt64s]:
         """The hashes of the rows with times from `first_ns` to `last_ns`, both inclusive."""
@@ -70,9 +70,7 @@ class ReadBack:
             f"WHERE time BETWEEN from_nanoseconds({first_ns}) AND from_nanoseconds({last_ns})"
         )
         try:
-            answer = patiently(
-                lambda: self.server.post("v1", "query", body={"sql": sql, "format": "arrow"}), self.patience_s
-            )
+            answer = self.patience.ask(lambda: self.server.post("v1", "query", body={"sql": sql, "format": "arrow"}))
             is_whole = TRUNCATED not in answer.headers
         except ServerBusy:
             raise

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.base.errors import ServerBusy, ServerUnreachable
 from pipeline.operations.client import Client
 from pipeline.operations.importing.comparison import Compared, ReadBack, compare
 from pipeline.operations.importing.conversion import converted
 from pipeline.operations.importing.journal import SORTED, FileState, Journal
 from pipeline.operations.importing.mapping import FileMapping
+from pipeline.operations.importing.patience import Patience
 from pipeline.operations.importing.plan import Plan, TargetColumn, plan_for
-from pipeline.operations.importing.sending import Chunk, Sender, patiently
+from pipeline.operations.importing.sending import Chunk, Sender
 from pipeline.operations.importing.source_files import Reading, Source
 from pipeline.operations.importing.spool import Spool, is_scattered
 from store.record import MeasureType
 
-PATIENCE_S = 300.0
 _LOOKED_AT = 3  # files
 
 
@@ -47,8 +46,7 @@ class Import:
     server: Client
     table: str
     create: bool = False
-    patience_s: float = PATIENCE_S
-    _has_answered: bool = False
+    patience: Patience = field(default_factory=Patience)
 
     def plans(self) -> Iterator[tuple[int, Reading, Plan]]:
         """For each file its number, how it is read, and what its columns become. Raises ConfigError, ImportFailed."""
@@ -60,7 +58,8 @@ class Import:
 
     def send(self, journal: Journal, progress: Progress) -> None:
         """Store all rows that the journal does not have: file by file, or sorted by time if they are in no order."""
-        sender = Sender(self.server, self.table, journal, progress.sent, create=self.create, patience_s=self.patience_s)
+        self.patience.was_there |= journal.is_continued
+        sender = Sender(self.server, self.table, journal, progress.sent, create=self.create, patience=self.patience)
         with sender:
             if self._is_scattered():
                 self._send_sorted(journal, sender)
@@ -77,7 +76,7 @@ class Import:
             columns |= {name: "measure" for name, _ in plan.measures.values()}
         there = {column.name for column in self._target()}
         known = {name: kind for name, kind in columns.items() if name in there}  # no row had a value of the others
-        return compare(journal, ReadBack(self.server, self.table, known, self.patience_s), progress.compared)
+        return compare(journal, ReadBack(self.server, self.table, known, self.patience), progress.compared)
 
     def _converted(self, number: int, reading: Reading, plan: Plan) -> Iterator[pa.Table]:
         name = self.source.files[number].name
@@ -115,10 +114,7 @@ class Import:
         def ask() -> Any:
             return self.server.get("v1", "import", parameters=[("table", self.table)])
 
-        # that there is no server is told at once; that it is away is waited for
-        passing = (ServerBusy, ServerUnreachable) if self._has_answered else (ServerBusy,)
-        found = patiently(ask, self.patience_s, passing)
-        self._has_answered = True
+        found = self.patience.ask(ask)
         return [TargetColumn(of["name"], of["kind"], MeasureType(of["type"])) for of in found["columns"]]
 
 

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.base.errors import ServerBusy, ServerUnreachable
 from pipeline.operations.client import Client
 from pipeline.operations.importing.journal import Journal, Outcomes, rows_of
+from pipeline.operations.importing.patience import Patience
 from pipeline.operations.importing.plan import TIME
 from pipeline.operations.importing.row_hashes import row_hashes
 
 Int64s = npt.NDArray[np.int64]
-T = TypeVar("T")
 
 ARROW = "application/vnd.apache.arrow.stream"
 AT_ONCE = 3  # the server converts one request while it stores another
 REQUEST_BYTES = 12 << 20
-_AGAIN_AFTER_S = 0.5
 _COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
@@ -56,14 +53,14 @@ class Sender:
         sent: Callable[[int], None],
         *,
         create: bool,
-        patience_s: float,
+        patience: Patience,
     ) -> None:
-        """`sent` is called with the number of rows of each chunk; `patience_s`: how long to wait for a server."""
+        """`sent` is called with the number of rows of each chunk."""
         self._server = server
         self._parameters = [("table", table), *([("create", "true")] if create else [])]
         self._journal = journal
         self._sent = sent
-        self._patience_s = patience_s
+        self._patience = patience
         self._threads = ThreadPoolExecutor(AT_ONCE)
         self._going: set[Future[None]] = set()
         self._is_ending = threading.Event()  # nothing is sent again any more
@@ -115,7 +112,7 @@ class Sender:
             )
             return found
 
-        return patiently(send, self._patience_s, is_ending=self._is_ending)
+        return self._patience.ask(send, self._is_ending)
 
 
 def enter(answer: Mapping[str, Any], chunk: Chunk, places: Int64s, outcomes: Outcomes) -> Int64s:
@@ -134,27 +131,6 @@ def enter(answer: Mapping[str, Any], chunk: Chunk, places: Int64s, outcomes: Out
             of_file = at[chunk.files[at] == number]
             outcomes.reject(number, entry["reason"], np.sort(chunk.row_numbers[of_file]).tolist())
     return np.concatenate(rejected)
-
-
-def patiently(
-    ask: Callable[[], T],
-    patience_s: float,
-    passing: tuple[type[Exception], ...] = (ServerBusy, ServerUnreachable),
-    is_ending: threading.Event | None = None,
-) -> T:
-    """What the server answers, asked again while it is away or busy, but not for longer than this.
-
-    If the server says that it is busy for longer than that, its error is raised at once.
-    """
-    is_ending = is_ending or threading.Event()
-    deadline_s = time.monotonic() + patience_s
-    while True:
-        try:
-            return ask()
-        except passing as error:
-            wait_s = max(_AGAIN_AFTER_S, error.retry_after_s if isinstance(error, ServerBusy) else 0.0)
-            if time.monotonic() + wait_s > deadline_s or is_ending.wait(wait_s):
-                raise
 
 
 def pieces(rows: pa.Table) -> Sequence[tuple[int, pa.Table]]:

@@ -7,19 +7,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from pipeline.api.http.slots import QuerySlots
-from pipeline.base.errors import ImportFailed, OverQuota, ServerBusy, ServerRefused
+from pipeline.base.errors import ImportFailed, OverQuota, ServerBusy, ServerRefused, ServerUnreachable
 from pipeline.operations.cli.group import run
-from pipeline.operations.importing import source_files
+from pipeline.operations.importing import patience, source_files
 from pipeline.operations.importing.comparison import ReadBack, compare
 from pipeline.operations.importing.influx_files import InfluxReading
-from pipeline.operations.importing.journal import SORTED, Journal
-from pipeline.operations.importing.mapping import Measure, Time
+from pipeline.operations.importing.journal import SORTED, Journal, Outcomes
+from pipeline.operations.importing.journal import rows_of as rows_of_journal
+from pipeline.operations.importing.mapping import FileMapping, Measure, Time
 from pipeline.operations.importing.parquet_files import ParquetReading
+from pipeline.operations.importing.patience import Patience
+from pipeline.operations.importing.run import Import
 from pipeline.operations.importing.source_files import Source, named_files
 from pipeline.operations.importing.text_files import CsvForm, CsvReading, JsonReading
 from store.record import MeasureType
@@ -166,6 +170,41 @@ def test_an_import_goes_on_where_it_ended(past: ImportService, monkeypatch: pyte
     assert len(rows_of(past)) == 100
 
 
+def test_an_import_that_goes_on_waits_for_the_server(past: ImportService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be given again while the server is restarted; an import that begins says at once that none answers."""
+    monkeypatch.setattr(source_files, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(patience, "AGAIN_AFTER_S", 0.001)
+    source, get = csv_source(past, 20), type(past.server).get
+    mapping = FileMapping(time=Time("time", "ns"), measure_name="m")
+    files = [(file.path, file.size_bytes) for file in source.files]
+    asked: list[str] = []
+    told_of: list[str] = []
+
+    def away(*parts: Any, **options: Any) -> Any:
+        asked.append(parts[-1])
+        if len(asked) <= 4:
+            raise ServerUnreachable("no server answers")
+        return get(*parts, **options)
+
+    def load() -> Journal:
+        journal = Journal(past.folder / "journal", files)
+        work = Import(source, mapping, past.server, "past.rows", create=True, patience=Patience(30, told_of.append))
+        work.send(journal, Noted())
+        return journal
+
+    monkeypatch.setattr(type(past.server), "get", away)
+    with pytest.raises(ServerUnreachable):
+        load()
+    assert (len(asked), told_of) == (1, [])
+    interrupted = Journal(past.folder / "journal", files)
+    interrupted.note(0, 0, rows_of_journal(np.array([], np.int64), np.array([], np.uint64), 0), Outcomes())
+    interrupted.save()
+    journal = load()
+
+    assert (len(asked) > 4, told_of) == (True, ["no server answers"])
+    assert told(journal)["new"] == 10
+
+
 def test_rows_that_are_missing_are_noticed(past: ImportService) -> None:
     """The comparison reads what the server has: another value, and a row that is not there, are seen."""
     source = csv_source(past, 20)
@@ -177,7 +216,7 @@ def test_rows_that_are_missing_are_noticed(past: ImportService) -> None:
     damaged["hash"][3] ^= 1
     damaged.tofile(journal.folder / "0-0.rows")
 
-    back = ReadBack(past.server, "past.rows", {"sensor": "dimension", "x": "measure"}, 30)
+    back = ReadBack(past.server, "past.rows", {"sensor": "dimension", "x": "measure"}, Patience(30))
     (found,) = compare(journal, back, Noted().compared)
 
     assert (found.rows, found.found, found.is_equal) == (20, 19, False)
