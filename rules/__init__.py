@@ -4,12 +4,12 @@ load_rules(paths) → RuleSet; Engine(rules, registry).evaluate(batch) → trans
 warnings_of(rule, seen) → why a rule may never fire.
 """
 
+from rules.alerts.transition import Status, Transition, to_event
 from rules.engine import ActiveAlert, Engine
 from rules.errors import Problem, RuleError, RuleFileError, RuleSnapshotError
 from rules.files.loading import load_rules, rules_of
 from rules.rule import Rule, RuleSet
 from rules.rule_warnings import RuleWarning, Seen, Work, table_warnings, warnings_of
-from rules.transition import Status, Transition, to_event
 
 __all__ = [
     "ActiveAlert",

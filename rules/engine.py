@@ -18,17 +18,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from rules.block import Block
-from rules.ended import ended_by_deletion, ended_by_rules
+from rules.alerts.ended import ended_by_deletion, ended_by_rules
+from rules.alerts.phases import Phase
+from rules.alerts.transition import Transition, alert_id
 from rules.errors import RuleSnapshotError
-from rules.listening import Listened, ListeningClock
-from rules.phases import Phase
+from rules.evaluation.block import Block
+from rules.evaluation.watch import Watch
 from rules.rule import Rule, RuleSet
 from rules.rule_warnings import Work
 from rules.saved.snapshot import decode_state
 from rules.saved.snapshot_1 import redefined
-from rules.transition import Transition, alert_id
-from rules.watch import Watch
+from rules.values.listening import Listened, ListeningClock
 from store.record import RecordBatch, SeriesIndex, SeriesRegistry, TableId
 
 

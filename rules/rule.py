@@ -1,8 +1,8 @@
 """A rule as frozen values, validated by `rules.files.parse`.
 
 A rule watches the series of one table. Its *condition*, of one of `rules.kinds`, turns samples into *values*; the
-bounds of its levels, inclusive, say which values are normal. `rules.phases` decides what follows from a value outside
-them.
+bounds of its levels, inclusive, say which values are normal. `rules.alerts.phases` decides what follows from a value
+outside them.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from rules.definition.level import SEVERITY, Level
+from rules.definition.most_alerts import MostAlerts
+from rules.definition.no_data import NoData
+from rules.definition.selection import ACCOUNT, Pattern, Wanted, Where
+from rules.definition.template import Template
 from rules.kinds.kind import Condition
-from rules.level import SEVERITY, Level
-from rules.most_alerts import MostAlerts
-from rules.no_data import NoData
-from rules.selection import ACCOUNT, Pattern, Wanted, Where
-from rules.template import Template
 from store.record import TableId
 
 

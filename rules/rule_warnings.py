@@ -11,13 +11,13 @@ from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+from rules.alerts.transition import ALL_NAMES
+from rules.definition.level import SEVERITY
+from rules.definition.selection import ACCOUNT, ZONE_NAME, Pattern
+from rules.definition.template import Placeholder, parse_template
 from rules.kinds import KINDS
 from rules.kinds.rate_of_change import LONGEST_GAP
-from rules.level import SEVERITY
 from rules.rule import Rule
-from rules.selection import ACCOUNT, Pattern
-from rules.template import Placeholder, parse_template
-from rules.transition import ALL_NAMES, ZONE_NAME
 from store.record import MeasureType, TableId
 from store.values.nearest import nearest
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from rules.definition.keys import schema_of
 from rules.files import parse
-from rules.keys import schema_of
 from rules.unit_tests import document
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from pipeline.base.errors import PlotFailed
 from pipeline.operations.plots import Chart, Line
-from rules.arrays import Float64s, Indices
+from rules.values.arrays import Float64s, Indices
 
 MOST_CHARTS = 20
 

@@ -8,7 +8,7 @@ from html import escape
 
 import numpy as np
 
-from rules.arrays import Float64s
+from rules.values.arrays import Float64s
 from store.record import Int64s
 from store.values.times import rfc3339
 

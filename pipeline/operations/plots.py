@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.base.errors import PlotFailed
-from rules.arrays import Float64s
+from rules.values.arrays import Float64s
 from store.record import Int64s
 
 if TYPE_CHECKING:

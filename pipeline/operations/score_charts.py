@@ -6,8 +6,8 @@ import numpy as np
 
 from pipeline.operations.plots import Chart, Line
 from pipeline.operations.scoring import Scored
-from rules.arrays import Float64s
 from rules.detectors.files import ALERT
+from rules.values.arrays import Float64s
 
 
 def charts_of(scored: Scored, name: str) -> list[Chart]:

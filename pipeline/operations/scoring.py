@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.operations.history import FileHistory, NoHistory
-from rules.arrays import Float64s, Indices
 from rules.detectors.files import ALERT, anomaly_scores
 from rules.replaying.backtest import times_of
+from rules.values.arrays import Float64s, Indices
 from store.record import Int64s
 
 

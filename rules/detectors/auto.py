@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rules.arrays import Bools, Float64s, Indices
 from rules.detectors.detector import Detector, Step
 from rules.detectors.level_shift import LevelShift
 from rules.detectors.noise import Noise
@@ -28,6 +27,7 @@ from rules.detectors.shape import Shape
 from rules.detectors.silence import Silence
 from rules.detectors.state import Kept, State
 from rules.detectors.tail import Tail
+from rules.values.arrays import Bools, Float64s, Indices
 from store.record import Int64s
 
 SPIKE, SEASON = RobustEwma(), Seasonal()

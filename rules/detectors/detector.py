@@ -11,8 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
-from rules.arrays import Float64s
 from rules.detectors.state import Field, Kept
+from rules.values.arrays import Float64s
 from store.record import Int64s
 
 LARGEST = 1e6

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rules.arrays import Bools, Float64s, Indices
 from rules.detectors.auto import Auto
+from rules.values.arrays import Bools, Float64s, Indices
 from store.record import Int64s
 
 ALERT = 0.5

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rules.arrays import Float64s
 from rules.detectors.detector import COUNT, FIRST, Habits, Step, mean_of, rate
 from rules.detectors.state import Field, Kept
+from rules.values.arrays import Float64s
 
 OUTLIER = 6.0
 

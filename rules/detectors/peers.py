@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rules.arrays import Float64s, Indices
+from rules.values.arrays import Float64s, Indices
 
 AT_LEAST = 4
 ALONE = -1

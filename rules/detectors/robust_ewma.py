@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rules.arrays import Float64s
 from rules.detectors.detector import COUNT, FIRST, Habits, Step, clipped, in_units, mean_of, rate
 from rules.detectors.state import Field, Kept
+from rules.values.arrays import Float64s
 
 
 class RobustEwma:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rules.arrays import Float64s
 from rules.detectors.detector import COUNT, Habits, Step
 from rules.detectors.state import Field, Kept
+from rules.values.arrays import Float64s
 
 
 class RunLength:

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rules.arrays import Bools, Float64s, Indices
 from rules.detectors.detector import COUNT, FIRST, Habits, Step, clipped, in_units, mean_of, rate
 from rules.detectors.state import Field, Kept
+from rules.values.arrays import Bools, Float64s, Indices
 
 HOUR_NS = 3600 * 10**9
 BINS = 24

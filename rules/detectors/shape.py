@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rules.arrays import Bools, Float64s, Indices
 from rules.detectors.detector import COUNT, Habits, Step, in_units, rate
 from rules.detectors.state import Field, Kept
+from rules.values.arrays import Bools, Float64s, Indices
 
 POINTS = 8
 SHAPES = 4

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from rules.arrays import Float64s, Indices
+from rules.values.arrays import Float64s, Indices
 
 Kept: TypeAlias = dict[str, Float64s]
 """What is kept of the series of one step, by the name of its field: a copy, which a detector changes."""

@@ -22,9 +22,9 @@ import math
 
 import numpy as np
 
-from rules.arrays import Bools, Float64s
 from rules.detectors.detector import Habits
 from rules.detectors.state import Field, Kept
+from rules.values.arrays import Bools, Float64s
 
 SHARE = 0.02
 LOG_SHARE = math.log(SHARE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from rules.document import meant
+from rules.definition.document import meant
 from rules.kinds import count, zone
 from rules.kinds.composite import DEVICE, ZONE, Composite
 from rules.rule import Rule

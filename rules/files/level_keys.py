@@ -13,11 +13,11 @@ from datetime import timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from rules.bands import DAY_MINUTES, DAYS, Band, Limits
-from rules.bounds import UNBOUNDED, Bounds
-from rules.document import Problems, meant, read_items, read_text
-from rules.keys import BOUND_KEYS, DURATION, SPAN, Form, Key, Section, bounds_of, mapping
-from rules.level import AT_ONCE, SEVERITIES, Damping, Hold, Level
+from rules.definition.bands import DAY_MINUTES, DAYS, Band, Limits
+from rules.definition.bounds import UNBOUNDED, Bounds
+from rules.definition.document import Problems, meant, read_items, read_text
+from rules.definition.keys import BOUND_KEYS, DURATION, SPAN, Form, Key, Section, bounds_of, mapping
+from rules.definition.level import AT_ONCE, SEVERITIES, Damping, Hold, Level
 from store.values.durations import PATTERN, duration_ns
 from store.values.yaml_text import Node, SequenceNode
 

@@ -23,17 +23,17 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
-from rules.document import Problems, compose, meant, read_items, read_pairs, read_parsed, read_text
+from rules.definition.document import Problems, compose, meant, read_items, read_pairs, read_parsed, read_text
+from rules.definition.keys import DURATION, TEXT, Form, Key, Section, mapping, schema_of, short_form
+from rules.definition.most_alerts import MOST_ALERTS
+from rules.definition.no_data import NO_DATA
+from rules.definition.selection import Pattern, Wanted, Where
+from rules.definition.template import NUMBERS, Placeholder, Template, parse_template, without_number
 from rules.errors import Problem
 from rules.files.composing import composed
 from rules.files.level_keys import LIMIT_KEYS, RULE_LEVEL_KEYS, implied_level, levels_of
-from rules.keys import DURATION, TEXT, Form, Key, Section, mapping, schema_of, short_form
 from rules.kinds import KINDS, Condition, Kind
-from rules.most_alerts import MOST_ALERTS
-from rules.no_data import NO_DATA
 from rules.rule import Rule
-from rules.selection import Pattern, Wanted, Where
-from rules.template import NUMBERS, Placeholder, Template, parse_template, without_number
 from store.values.durations import duration_ns, format_duration
 from store.values.yaml_text import MappingNode, Node, ScalarNode, SequenceNode
 

@@ -7,7 +7,7 @@ series, that the device belongs to. With `by: zone` it fires for a zone while it
 counts for so long after its alert resolved. The value is 1 while the condition holds, else 0.
 
 What happens at one place in the log is taken together. Time is that of arrival, and `within` is counted on the clock of
-our listening (`rules.listening`), so nothing ends while we do not listen.
+our listening (`rules.values.listening`), so nothing ends while we do not listen.
 """
 
 from __future__ import annotations
@@ -21,16 +21,15 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from rules.arrays import NEVER, Indices
-from rules.bounds import Bounds
-from rules.document import Problems, read_parsed
-from rules.judging import Active, Arrays, Ids, Inputs, Judge, Judged
-from rules.keys import DURATION, Form, Key, Section, choice
+from rules.definition.bounds import Bounds
+from rules.definition.document import Problems, read_parsed
+from rules.definition.keys import DURATION, Form, Key, Section, choice
+from rules.definition.selection import ZONE_NAME, Selection
+from rules.kinds.judging import Active, Ids, Inputs, Judge, Judged
 from rules.kinds.kind import Kind, OnNoSamples
+from rules.kinds.logic import Logic, parse_logic
 from rules.kinds.zone import zone_key
-from rules.logic import Logic, parse_logic
-from rules.selection import Selection
-from rules.transition import ZONE_NAME
+from rules.values.arrays import NEVER, Arrays, Indices
 from store.record import SeriesIndex, SeriesKey
 from store.values.durations import duration_ns
 from store.values.yaml_text import Node

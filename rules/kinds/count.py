@@ -21,14 +21,14 @@ from datetime import timedelta
 
 import numpy as np
 
-from rules.ahead import latest_sound_ns
-from rules.arrays import NEVER, Indices, grown, packed, unpacked
-from rules.bounds import UNBOUNDED, Bounds
-from rules.document import Problems, read_items, read_text
-from rules.judging import Active, Arrays, Ids, Inputs, Judge, Judged
-from rules.keys import BOUND_KEYS, SPAN, Form, Key, bounds_of, mapping
+from rules.definition.bounds import UNBOUNDED, Bounds
+from rules.definition.document import Problems, read_items, read_text
+from rules.definition.keys import BOUND_KEYS, SPAN, Form, Key, bounds_of, mapping
+from rules.definition.selection import Selection
+from rules.kinds.judging import Active, Ids, Inputs, Judge, Judged
 from rules.kinds.kind import Kind, OnMeasure
-from rules.selection import Selection
+from rules.values.ahead import latest_sound_ns
+from rules.values.arrays import NEVER, Arrays, Indices, grown, packed, unpacked
 from store.record import Int64s, SeriesIndex, SeriesKey
 from store.values.durations import duration_ns
 from store.values.yaml_text import Node, SequenceNode

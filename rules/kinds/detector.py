@@ -24,17 +24,16 @@ from datetime import timedelta
 import numpy as np
 import numpy.typing as npt
 
-from rules.arrays import Float64s, Indices, grown, packed, unpacked
-from rules.bounds import Bounds
+from rules.definition.bounds import Bounds
+from rules.definition.document import Problems, read_text
+from rules.definition.keys import SPAN, Form, Key, Section, choice
+from rules.definition.selection import ZONE_NAME, Selection
 from rules.detectors.auto import FEATURES, Auto
 from rules.detectors.peers import ALONE, AT_LEAST
-from rules.document import Problems, read_text
-from rules.judging import Active, Arrays, Ids, Inputs, Judge, Judged
-from rules.keys import SPAN, Form, Key, Section, choice
+from rules.kinds.judging import Active, Facts, Ids, Inputs, Judge, Judged
 from rules.kinds.kind import Kind, OnMeasure
 from rules.kinds.windows import Window, ZoneWindows
-from rules.selection import Selection
-from rules.transition import ZONE_NAME, Facts
+from rules.values.arrays import Arrays, Float64s, Indices, grown, packed, unpacked
 from store.record import SeriesIndex
 from store.values.durations import duration_ns
 

@@ -15,14 +15,14 @@ from datetime import timedelta
 
 import numpy as np
 
-from rules.arithmetic import LONGEST, Arithmetic, parse_arithmetic
-from rules.arrays import NEVER, Bools, Float64s, Indices, grown, packed, unpacked
-from rules.document import Problems, read_parsed
-from rules.judging import Arrays, Ids, Inputs, Judge, Judged, OfSeries
-from rules.keys import DURATION, Form, Key, Section
+from rules.definition.document import Problems, read_parsed
+from rules.definition.keys import DURATION, Form, Key, Section
+from rules.definition.selection import Selection
+from rules.kinds.arithmetic import LONGEST, Arithmetic, parse_arithmetic
+from rules.kinds.judging import Ids, Inputs, Judge, Judged, OfSeries
 from rules.kinds.kind import Kind, OnMeasure
-from rules.samples import Samples, rounds_of
-from rules.selection import Selection
+from rules.values.arrays import NEVER, Arrays, Bools, Float64s, Indices, grown, packed, unpacked
+from rules.values.samples import Samples, rounds_of
 from store.record import Int64s, SeriesIndex
 from store.values.durations import duration_ns
 from store.values.yaml_text import Node

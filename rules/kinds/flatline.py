@@ -19,15 +19,15 @@ from datetime import timedelta
 import numpy as np
 import numpy.typing as npt
 
-from rules.arrays import NEVER, Bools, Float64s, Indices, grown, packed, unpacked
-from rules.bounds import Bounds
-from rules.document import Problems
-from rules.judging import Arrays, Ids, Inputs, Judge, Judged, OfSeries
-from rules.keys import NUMBER, SPAN, Form, Key, Section
+from rules.definition.bounds import Bounds
+from rules.definition.document import Problems
+from rules.definition.keys import NUMBER, SPAN, Form, Key, Section
+from rules.definition.selection import Selection
+from rules.kinds.judging import Ids, Inputs, Judge, Judged, OfSeries
 from rules.kinds.kind import Kind, OnMeasure
 from rules.kinds.signals import judged_of
-from rules.samples import Samples, rounds_of
-from rules.selection import Selection
+from rules.values.arrays import NEVER, Arrays, Bools, Float64s, Indices, grown, packed, unpacked
+from rules.values.samples import Samples, rounds_of
 from store.record import Int64s, SeriesIndex
 from store.values.durations import duration_ns
 from store.values.yaml_text import Node, ScalarNode

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from rules.bounds import UNBOUNDED, Bounds
-from rules.judging import Judge
-from rules.keys import Key, Section
+from rules.definition.bounds import UNBOUNDED, Bounds
+from rules.definition.keys import Key, Section
+from rules.kinds.judging import Judge
 from store.record import SeriesIndex
 
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from rules.bounds import Bounds
-from rules.document import Problems, read_items, read_pairs, read_text
-from rules.keys import SPAN, Form, Key, Section
+from rules.definition.bounds import Bounds
+from rules.definition.document import Problems, read_items, read_pairs, read_text
+from rules.definition.keys import SPAN, Form, Key, Section
 from rules.kinds.kind import Kind, OnNoSamples
 from store.record import Dimensions
 from store.values.durations import duration_ns

@@ -19,14 +19,13 @@ from datetime import timedelta
 
 import numpy as np
 
-from rules.arrays import Indices, packed, unpacked
-from rules.judging import Active, Arrays, Ids, Inputs, Judge, Judged
-from rules.keys import NUMBER, SPAN, Key, Section
+from rules.definition.keys import NUMBER, SPAN, Key, Section
+from rules.definition.selection import ZONE_NAME, Selection
+from rules.kinds.judging import Active, Ids, Inputs, Judge, Judged
 from rules.kinds.kind import Kind, OnMeasure
 from rules.kinds.windows import Window, ZoneWindows
 from rules.kinds.zone import zone_key, zones_of
-from rules.selection import Selection
-from rules.transition import ZONE_NAME
+from rules.values.arrays import Arrays, Indices, packed, unpacked
 from store.record import SeriesIndex
 from store.values.durations import duration_ns
 

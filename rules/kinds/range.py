@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rules.judging import Judge
+from rules.kinds.judging import Judge
 from rules.kinds.kind import Kind, OnMeasure
 from rules.kinds.signals import SignalJudge
 from store.record import SeriesIndex

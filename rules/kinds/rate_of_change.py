@@ -14,13 +14,13 @@ from datetime import timedelta
 
 import numpy as np
 
-from rules.arrays import Bools, Float64s
-from rules.judging import Judge
-from rules.keys import SPAN, Key, Section, choice
+from rules.definition.keys import SPAN, Key, Section, choice
+from rules.kinds.judging import Judge
 from rules.kinds.kind import Kind, OnMeasure
 from rules.kinds.signals import SignalJudge
 from rules.kinds.slope import METHODS, SlopeJudge
-from rules.samples import Samples
+from rules.values.arrays import Bools, Float64s
+from rules.values.samples import Samples
 from store.record import SeriesIndex
 from store.values.durations import duration_ns
 

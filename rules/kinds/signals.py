@@ -7,10 +7,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from rules.arrays import NEVER, Bools, Float64s
-from rules.judging import Arrays, Ids, Inputs, Judged, OfSeries
-from rules.samples import Samples
-from rules.selection import Selection
+from rules.definition.selection import Selection
+from rules.kinds.judging import Ids, Inputs, Judged, OfSeries
+from rules.values.arrays import NEVER, Arrays, Bools, Float64s
+from rules.values.samples import Samples
 from store.record import SeriesIndex
 
 Values: TypeAlias = Callable[[Samples], tuple[Float64s, Bools | None]]

@@ -18,11 +18,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from rules.arrays import NEVER, Bools, Float64s, Indices, grown, packed, unpacked
-from rules.judging import Arrays, Ids, Inputs, Judged, OfSeries
+from rules.definition.selection import Selection
+from rules.kinds.judging import Ids, Inputs, Judged, OfSeries
 from rules.kinds.signals import judged_of
-from rules.samples import Samples, rounds_of
-from rules.selection import Selection
+from rules.values.arrays import NEVER, Arrays, Bools, Float64s, Indices, grown, packed, unpacked
+from rules.values.samples import Samples, rounds_of
 from store.record import Int64s, SeriesIndex
 
 METHODS = ("least_squares", "end_to_end")

@@ -5,9 +5,9 @@ whose time is at least GRACE after its end (half a window, if that is shorter), 
 time; then it is judged, at its end. What comes later for it is left out. A window in which nothing came is not judged.
 If no such sample comes, it closes at a tick: after the newest sample of a zone its time goes on as we listen.
 
-A sample ahead of its arrival (`rules.ahead`) is left out, or one wrong clock would close the windows of all others; if
-the host's clock is set back, windows in the future are dropped. Each sum is made in the order of the log, and what is
-computed of several sensors does not depend on their order, so the ids of series decide nothing.
+A sample ahead of its arrival (`rules.values.ahead`) is left out, or one wrong clock would close the windows of all
+others; if the host's clock is set back, windows in the future are dropped. Each sum is made in the order of the log,
+and what is computed of several sensors does not depend on their order, so the ids of series decide nothing.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rules.ahead import latest_sound_ns
-from rules.arrays import NEVER, Bools, Float64s, Indices, grown, packed, unpacked
-from rules.judging import Arrays, Inputs
-from rules.samples import Samples
-from rules.selection import Selection
+from rules.definition.selection import Selection
+from rules.kinds.judging import Inputs
+from rules.values.ahead import latest_sound_ns
+from rules.values.arrays import NEVER, Arrays, Bools, Float64s, Indices, grown, packed, unpacked
+from rules.values.samples import Samples
 from store.record import Int64s, SeriesIndex
 
 GRACE_NS = 10 * 10**9

@@ -13,14 +13,13 @@ from datetime import timedelta
 
 import numpy as np
 
-from rules.arrays import Indices
-from rules.bounds import UNBOUNDED, Bounds
-from rules.judging import Active, Arrays, Ids, Inputs, Judge, Judged
-from rules.keys import BOUND_KEYS, SPAN, Key, Section, bounds_of, choice, mapping
+from rules.definition.bounds import UNBOUNDED, Bounds
+from rules.definition.keys import BOUND_KEYS, SPAN, Key, Section, bounds_of, choice, mapping
+from rules.definition.selection import ZONE_NAME, Selection
+from rules.kinds.judging import Active, Ids, Inputs, Judge, Judged
 from rules.kinds.kind import Kind, OnMeasure
 from rules.kinds.windows import Window, ZoneWindows
-from rules.selection import Selection
-from rules.transition import ZONE_NAME
+from rules.values.arrays import Arrays, Indices
 from store.record import SeriesIndex, SeriesKey
 from store.values.durations import duration_ns
 

@@ -15,17 +15,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rules.arrays import Float64s, Indices
+from rules.alerts.transition import Status, Transition
 from rules.replaying.replay import Replay
 from rules.rule import RuleSet
-from rules.transition import Status, Transition
+from rules.values.arrays import Float64s, Indices
 from store.record import Int32s, Int64s, SeriesKey, TableId
 from store.values.times import NS
 
 ROWS = 100_000
 """Of a batch."""
 MOST_TICK_S = 30
-"""Between two ticks: from one to the next, a reading is believed to be so long after it (`rules.listening`)."""
+"""Between two ticks: from one to the next, a reading is believed to be so long after it (`rules.values.listening`)."""
 
 
 @dataclass(frozen=True, slots=True)

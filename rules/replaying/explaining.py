@@ -17,17 +17,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rules.bands import Timetable
+from rules.alerts.phases import Phase
+from rules.alerts.transition import Transition
+from rules.definition.bands import Timetable
+from rules.definition.selection import ZONE_NAME
+from rules.evaluation.watch import Watch
 from rules.files.composing import with_parts
-from rules.judging import Judged
 from rules.kinds.composite import Composite
+from rules.kinds.judging import Judged
 from rules.kinds.peers import Peers
 from rules.kinds.zone import Zone
-from rules.phases import Phase
 from rules.replaying.backtest import Backtest, Layout, times_of
 from rules.rule import Rule, RuleSet
-from rules.transition import ZONE_NAME, Transition
-from rules.watch import Watch
 from store.record import TableId
 from store.values.durations import duration_ns
 from store.values.times import rfc3339

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pyarrow as pa
 
-from rules.arrays import Float64s
+from rules.alerts.transition import Transition
 from rules.engine import Engine
 from rules.kinds.composite import Composite
 from rules.kinds.count import Count
@@ -19,9 +19,9 @@ from rules.kinds.detector import Detector
 from rules.kinds.missing import Missing
 from rules.kinds.peers import Peers
 from rules.kinds.zone import Zone
-from rules.listening import Listened
 from rules.rule import Rule, RuleSet
-from rules.transition import Transition
+from rules.values.arrays import Float64s
+from rules.values.listening import Listened
 from store.record import Int32s, Int64s, MeasureType, RecordBatch, SeriesIndex, SeriesKey, SeriesRegistry, TableId
 from store.values.durations import duration_ns
 

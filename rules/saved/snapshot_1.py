@@ -16,15 +16,15 @@ from datetime import timedelta
 import msgspec
 import numpy as np
 
-from rules.arrays import packed, unpacked
-from rules.bands import Limits
+from rules.definition.bands import Limits
+from rules.definition.level import Hold, Level
+from rules.definition.selection import Pattern
 from rules.errors import RuleSnapshotError
 from rules.kinds.range import Range
 from rules.kinds.rate_of_change import RateOfChange
-from rules.level import Hold, Level
 from rules.rule import Rule
 from rules.saved.state import AlertState, BlockState, PhaseState, RuleFacts, RuleState, SignalState
-from rules.selection import Pattern
+from rules.values.arrays import packed, unpacked
 from store.record import Dimensions
 
 

@@ -5,14 +5,14 @@
 
 Series are identified by their keys and, in the arrays, by their index in the list of keys, because ids are valid only
 within one process. Arrays are little-endian bytes. Signals are [times (i8), values (f8), marks]: one time and value per
-key, and the marks [series (u4), ahead (i8), sound (i8)] of those that have any (`rules.ahead`).
+key, and the marks [series (u4), ahead (i8), sound (i8)] of those that have any (`rules.values.ahead`).
 
 The key of a rule's state is the hash of its definition, so that a changed rule starts without state and all others keep
 theirs. It is [facts, subjects, levels, alerts, judge, no_data, flood]: the facts describe its alerts for when the rule
 does not exist any more; subjects are keys in the form of series, nil if the series of the table are its subjects; the
-judge's own state is [version, {name: array}], nil if it has none, and so is what `rules.no_data` knows of readings. The
-arrays of levels and alerts are of those subjects that are pending or firing. Each of these lists may become longer:
-what an older program did not save is as if it were empty.
+judge's own state is [version, {name: array}], nil if it has none, and so is what `rules.alerts.absence` knows of
+readings. The arrays of levels and alerts are of those subjects that are pending or firing. Each of these lists may
+become longer: what an older program did not save is as if it were empty.
 
 At the end is what rules of the kind `missing` need (`rules.silence.state`): {measure: what was heard of it}; and the
 clock of our listening. Rules with `lateness` have signals of their own, with the rows that wait.
@@ -95,7 +95,7 @@ class SavedJudge(msgspec.Struct, array_like=True, frozen=True):
 
 
 class FloodState(msgspec.Struct, array_like=True, frozen=True):
-    """The cap on the alerts of one rule (`rules.flood`).
+    """The cap on the alerts of one rule (`rules.alerts.flood`).
 
     span, last_span  the numbers of the newest span, and of that in which an alert was suppressed last
     since_ns         since when it floods
@@ -139,7 +139,7 @@ class SavedHearing(msgspec.Struct, array_like=True, frozen=True):
 
 
 class SavedClock(msgspec.Struct, array_like=True, frozen=True):
-    """A `rules.listening.ListeningClock`."""
+    """A `rules.values.listening.ListeningClock`."""
 
     complete_ns: int
     listened_ns: int
@@ -148,7 +148,7 @@ class SavedClock(msgspec.Struct, array_like=True, frozen=True):
 
 
 class LaneState(msgspec.Struct, array_like=True, frozen=True):
-    """The rules of one `lateness` (`rules.lateness`).
+    """The rules of one `lateness` (`rules.evaluation.lateness`).
 
     signals   as those of the block
     units     keys of what waits together; with the times of the newest row, of the mark, and when it was heard (i8)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from rules.arrays import NEVER, Indices, grown
 from rules.silence.hearing import Hearing
+from rules.values.arrays import NEVER, Indices, grown
 from store.record import Dimensions, SeriesIndex, SeriesKey
 
 MEASURE_NAME = "expected"

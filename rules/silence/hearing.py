@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from rules.arrays import NEVER, Indices, grown
-from rules.samples import rounds_of
+from rules.values.arrays import NEVER, Indices, grown
+from rules.values.samples import rounds_of
 from store.record import Int64s
 
 UPWARDS, DOWNWARDS = 4, 32  # the part of a difference that is learnt at once, as a divisor

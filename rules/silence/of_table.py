@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rules.arrays import Bools, Indices
-from rules.columns import MeasureReader
-from rules.flood import Placed
+from rules.alerts.flood import Placed
+from rules.alerts.reason import Reason
+from rules.alerts.transition import Placeholders, Status, Transition, alert_id
+from rules.definition.selection import ZONE_NAME
 from rules.kinds.missing import WHOLE, Missing
-from rules.listening import GONE_NS, ListeningClock
-from rules.reason import Reason
 from rules.rule import Rule
 from rules.silence.hearing import Hearing
 from rules.silence.watch import Silence, SilenceWatch
-from rules.transition import ZONE_NAME, Placeholders, Status, Transition, alert_id
+from rules.values.arrays import Bools, Indices
+from rules.values.columns import MeasureReader
+from rules.values.listening import GONE_NS, ListeningClock
 from store.record import RecordBatch, SeriesIndex, SeriesKey
 from store.values.times import NS
 

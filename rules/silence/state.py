@@ -11,15 +11,15 @@ from collections.abc import Iterator, Mapping
 import msgspec
 import numpy as np
 
-from rules.arrays import NEVER, Indices, packed, unpacked
 from rules.errors import RuleSnapshotError
-from rules.listening import ListeningClock
 from rules.saved.snapshot import facts_of
 from rules.saved.state import AlertState, RuleState, SavedClock, SavedHearing, SavedJudge
 from rules.silence.hearing import Hearing
 from rules.silence.of_table import Silences
 from rules.silence.watch import SilenceWatch
 from rules.silence.zones import Group
+from rules.values.arrays import NEVER, Indices, packed, unpacked
+from rules.values.listening import ListeningClock
 from store.values.times import NS
 
 VERSION = 1

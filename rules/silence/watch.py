@@ -21,14 +21,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rules.arrays import NEVER, Bools, Indices, grown
+from rules.definition.selection import Selection
 from rules.kinds.missing import AUTO_EXPECTED_NS, AUTO_LEAST_NS, AUTO_TIMES, Missing
-from rules.listening import ListeningClock
 from rules.rule import Rule
-from rules.selection import Selection
 from rules.silence.expected import Expected
 from rules.silence.hearing import GAPS_NEEDED, Hearing
 from rules.silence.zones import SilentZones, Sizes, Verdict
+from rules.values.arrays import NEVER, Bools, Indices, grown
+from rules.values.listening import ListeningClock
 from store.record import Int64s, SeriesIndex, SeriesKey
 from store.values.durations import duration_ns
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rules.arrays import Bools, Indices, grown
+from rules.values.arrays import Bools, Indices, grown
 from store.record import Int64s, SeriesIndex, SeriesKey
 
 ALL = 0

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from rules.document import Problems, compose, read_items, read_pairs, read_parsed, read_text
+from rules.definition.document import Problems, compose, read_items, read_pairs, read_parsed, read_text
+from rules.definition.keys import DURATION, NUMBER, SPAN, TEXT, Form, Key, Section, choice, schema_of
 from rules.errors import Problem
-from rules.keys import DURATION, NUMBER, SPAN, TEXT, Form, Key, Section, choice, schema_of
 from rules.unit_tests.notation import read_values
 from store.record import DEFAULT_ACCOUNT, SeriesKey
 from store.values.durations import duration_ns

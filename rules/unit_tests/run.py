@@ -12,10 +12,10 @@ from datetime import timedelta
 
 import numpy as np
 
-from rules.level import SEVERITY
+from rules.alerts.transition import Transition
+from rules.definition.level import SEVERITY
 from rules.replaying.replay import Replay
 from rules.rule import RuleSet
-from rules.transition import Transition
 from rules.unit_tests.document import Expected, UnitTest
 from store.record import TableId
 from store.values.durations import format_duration

@@ -53,10 +53,10 @@ from pipeline.gateway.brokers.trouble import Kind
 from pipeline.gateway.listener.settings import ListenerSettings
 from pipeline.gateway.mqtt.codes import REASON_CODE_OF, ReasonCode
 from pipeline.log.dead_letter import Reason
-from rules.arithmetic import FUNCTIONS as ARITHMETIC
 from rules.files.level_keys import BAND_KEYS, LIMIT_KEYS
 from rules.files.parse import RULE_KEYS
 from rules.kinds import KINDS
+from rules.kinds.arithmetic import FUNCTIONS as ARITHMETIC
 from simulators.cli import simulate
 from simulators.fleet import FaultKind
 from store.catalog.names import RESERVED

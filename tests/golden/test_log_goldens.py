@@ -30,8 +30,8 @@ from pipeline.log.generation import Generation, encode_generation, generation_of
 from pipeline.log.log import Extent
 from pipeline.log.query_use import QueryUse, Scan, encode_query_use, query_use_of
 from pipeline.log.tick import Tick, encode_tick, tick_of
-from rules.reason import Reason as EndReason
-from rules.transition import Status, Transition, to_event
+from rules.alerts.reason import Reason as EndReason
+from rules.alerts.transition import Status, Transition, to_event
 from store.endpoint.payload import WriteRecord, decode_write, encode_write
 from store.objects import sealed_json
 from store.record import MeasureType, SeriesKey, SeriesRegistry, TableId

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rules.arrays import packed
 from rules.files.parse import parse_rules
 from rules.saved.snapshot import PackedKeys, decode_state, encode_state
 from rules.saved.snapshot_1 import definition_1
 from rules.saved.state import AlertState, MarkState, PhaseState, RuleFacts, RuleState, SavedJudge, SignalState
+from rules.values.arrays import packed
 from store.catalog.document import Document, TableSettings
 from store.objects.objects import open_objects
 from store.objects.sealed import SealedObjects

@@ -13,8 +13,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from rules.definition.keys import schema_of
 from rules.files.parse import RULE_KEYS, parse_rules
-from rules.keys import schema_of
 from rules.kinds import KINDS
 from rules.rule import RuleSet
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from rules.alerts.transition import Transition
 from rules.engine import Engine
 from rules.files.parse import parse_rules
-from rules.listening import Listened
 from rules.rule import RuleSet
-from rules.transition import Transition
+from rules.values.listening import Listened
 from store.record import MeasureType, RecordBatch, SeriesKey, SeriesRegistry, TableId
 
 TABLE = TableId("default", "agriculture", "readings")

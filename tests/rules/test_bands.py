@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rule_feed import START, Feed, rules_of
 
-from rules.bands import Timetable
+from rules.definition.bands import Timetable
 
 NIGHT = """alert: A, measure: temperature, range: {max: 32, time_zone: %s, bands: [
            {days: %s, from: "%s", to: "%s", max: 20}]}"""

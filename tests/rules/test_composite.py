@@ -9,10 +9,10 @@ import pytest
 from rule_feed import STREAM, TABLE, Feed, brief, rules_of
 
 from rules import RuleSet
+from rules.alerts.transition import Transition
 from rules.engine import Engine
 from rules.files.composing import with_parts
 from rules.files.parse import parse_rules
-from rules.transition import Transition
 from store.record import SeriesRegistry
 
 HOT = "alert: Hot, measure: t, range: {max: 30}"

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 from rule_feed import STREAM, TABLE, Feed, rules_of
 
-from rules.arrays import Float64s
+from rules.alerts.transition import Transition
 from rules.engine import Engine
 from rules.files.parse import parse_rules
 from rules.rule import RuleSet
-from rules.transition import Transition
+from rules.values.arrays import Float64s
 from store.record import MeasureType, RecordBatch, SeriesRegistry
 
 SECOND_NS = 10**9

@@ -6,10 +6,10 @@ import pyarrow as pa
 import pytest
 from rule_feed import SECOND, START, TABLE, rules_of
 
+from rules.alerts.transition import Transition
 from rules.replaying.backtest import Backtest, Layout
 from rules.replaying.explaining import Explanation, Told, explain, needed_rules, span_ns, where_of
 from rules.rule import RuleSet
-from rules.transition import Transition
 
 LAYOUT = Layout("time", ("sensor",), ("t",), "zone_name")
 

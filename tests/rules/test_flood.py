@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import pytest
 from rule_feed import START, STREAM, TABLE, Feed, rules_of
 
+from rules.alerts.transition import Transition
 from rules.engine import Engine
 from rules.files.parse import parse_rules
 from rules.rule import RuleSet
-from rules.transition import Transition
 from store.record import SeriesRegistry
 
 HOT = "alert: A, measure: t, range: {warning: {max: 30}, critical: {max: 40}}"

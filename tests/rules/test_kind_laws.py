@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rule_feed import SECOND, START, STREAM, TABLE, Feed, rules_of
 
+from rules.alerts.transition import Transition
 from rules.engine import Engine
 from rules.kinds import KINDS
 from rules.rule import RuleSet
-from rules.transition import Transition
 from store.record import MeasureType, RecordBatch, SeriesRegistry
 from tests.support.examples import examples
 

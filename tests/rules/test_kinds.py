@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 from rule_feed import SECOND, START, Feed, rules_of
 
-from rules.arithmetic import parse_arithmetic
+from rules.alerts.transition import Transition
 from rules.files.parse import parse_rules
-from rules.transition import Transition
+from rules.kinds.arithmetic import parse_arithmetic
 from store.record import MeasureType
 
 

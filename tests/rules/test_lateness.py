@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rule_feed import SECOND, START, STREAM, TABLE, Feed, rules_of
 
+from rules.alerts.transition import Transition
 from rules.engine import Engine
+from rules.evaluation.lateness import MOST_HELD
 from rules.files.parse import parse_rules
-from rules.lateness import MOST_HELD
-from rules.listening import Listened
 from rules.rule import RuleSet
-from rules.transition import Transition
+from rules.values.listening import Listened
 from store.record import MeasureType, RecordBatch, SeriesRegistry
 from tests.support.examples import examples
 
@@ -225,7 +225,7 @@ def test_readings_that_wait_are_heard() -> None:
 
 def test_no_more_than_so_many_rows_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     assert MOST_HELD == 1_000_000
-    monkeypatch.setattr("rules.lateness.MOST_HELD", 2)
+    monkeypatch.setattr("rules.evaluation.lateness.MOST_HELD", 2)
     feed = feed_of()
     feed.arrives(0, *((sensor, 0, 31.0) for sensor in ("s1", "s2", "s3")))
 

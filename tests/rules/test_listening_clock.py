@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.listening import GONE_NS, Listened, ListeningClock
+from rules.values.listening import GONE_NS, Listened, ListeningClock
 
 S = 1_000_000_000
 T = 1_795_000_000 * S

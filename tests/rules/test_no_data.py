@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 from rule_feed import START, STREAM, TABLE, Feed, rules_of
 
+from rules.alerts.transition import Transition
 from rules.engine import Engine
 from rules.files.parse import parse_rules
 from rules.rule import RuleSet
-from rules.transition import Transition
 from store.record import SeriesRegistry
 
 HOT = "alert: A, measure: temperature, range: {max: 30}"

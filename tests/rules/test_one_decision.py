@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 from random_rules import TABLE_NAME, parsed, random_rules
 from rule_feed import SECOND, START, STREAM, TABLE, Feed
 
+from rules.alerts.transition import Transition
 from rules.engine import Engine
 from rules.kinds import KINDS
-from rules.listening import Listened, ListeningClock
 from rules.replaying.backtest import Backtest, Layout
 from rules.rule import RuleSet
-from rules.transition import Transition
 from rules.unit_tests.document import Series, UnitTest
 from rules.unit_tests.run import transitions_of
+from rules.values.listening import Listened, ListeningClock
 from store.record import MeasureType, RecordBatch, SeriesRegistry
 from tests.support.examples import examples
 

@@ -6,8 +6,8 @@ import pytest
 from rule_feed import START, TABLE, Feed, rules_of
 
 from rules import Seen, warnings_of
+from rules.alerts.transition import Transition
 from rules.files.parse import parse_rules
-from rules.transition import Transition
 from store.record import MeasureType, SeriesKey
 
 BEGIN = -START % 10

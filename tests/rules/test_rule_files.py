@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from rules import RuleFileError, load_rules
-from rules.bands import Limits
-from rules.bounds import Bounds
+from rules.definition.bands import Limits
+from rules.definition.bounds import Bounds
+from rules.definition.level import Hold, Level
 from rules.kinds.range import Range
 from rules.kinds.rate_of_change import RateOfChange
-from rules.level import Hold, Level
 from store.record import TableId
 
 FILES = Path(__file__).parent / "files"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from rule_feed import SECOND, START, TABLE, Feed, rules_of
 
-from rules.template import parse_template
-from rules.transition import Placeholders
+from rules.alerts.transition import Placeholders
+from rules.definition.template import parse_template
 from store.record import MeasureType, TableId
 
 HOT = "alert: Hot, measure: temperature, range: {min: 5, max: 32}, clear: {min: 6, max: 30}"

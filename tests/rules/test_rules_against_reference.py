@@ -14,11 +14,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rule_feed import SECOND, STREAM, TABLE, Feed, rules_of
 
+from rules.alerts.transition import Status, Transition
+from rules.definition.level import Level
 from rules.engine import Engine
 from rules.kinds.rate_of_change import RateOfChange
-from rules.level import Level
 from rules.rule import Rule, RuleSet
-from rules.transition import Status, Transition
 from store.record import MeasureType, RecordBatch, SeriesRegistry
 from tests.support.examples import examples
 

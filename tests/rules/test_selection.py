@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rules import Seen, warnings_of
+from rules.definition.selection import Pattern
 from rules.files.parse import parse_rules
-from rules.selection import Pattern
 from store.record import MeasureType, TableId
 from tests.rules.rule_feed import TABLE, Feed, rules_of
 

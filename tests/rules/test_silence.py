@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from rules.alerts.transition import Reason
 from rules.silence.hearing import GAPS_NEEDED
-from rules.transition import Reason
 from tests.rules.rule_feed import START, STREAM, Feed, rules_of
 
 MINUTE = "alert: Silent, missing: {after: 60s}"

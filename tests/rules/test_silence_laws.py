@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rule_feed import SECOND, START, STREAM, TABLE, Feed, rules_of
 
+from rules.alerts.transition import Status, Transition
 from rules.engine import Engine
-from rules.listening import Listened
 from rules.rule import RuleSet
-from rules.transition import Status, Transition
+from rules.values.listening import Listened
 from store.record import MeasureType, RecordBatch, SeriesRegistry
 from tests.support.examples import examples
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 from rule_feed import START, TABLE, Feed, rules_of
 
+from rules.alerts.transition import Transition
 from rules.engine import Engine
-from rules.transition import Transition
 from store.record import SeriesRegistry
 
 BEGIN = -START % 10

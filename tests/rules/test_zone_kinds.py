@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from rule_feed import SECOND, START, STREAM, TABLE, Feed, brief, rules_of
 
+from rules.alerts.transition import Transition
 from rules.engine import Engine
-from rules.transition import Transition
 from store.record import MeasureType, RecordBatch, SeriesKey, SeriesRegistry
 
 BEGIN = -(-START // 60) * 60 - START  # of a minute

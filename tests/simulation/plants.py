@@ -19,9 +19,9 @@ import pipeline.stream.partitions.making
 import pipeline.stream.partitions.manager
 import pipeline.stream.stages.readings_to_records
 import pipeline.worker.upkeep
-import rules.block
-import rules.listening
+import rules.evaluation.block
 import rules.silence.state
+import rules.values.listening
 import store.magnetic.delta_log
 import store.magnetic.parquet
 import store.memory.tier
@@ -292,7 +292,7 @@ PLANTS = (
         ALERTS,
         30,
         everywhere,
-        rules.block,
+        rules.evaluation.block,
         "alert_id",
         broken.random_alert_ids,
     ),
@@ -527,7 +527,7 @@ PLANTS = (
         ALERTS,
         400,
         lambda knobs: knobs.ticks and has("kill_gateway", "power", "full")(knobs),
-        rules.listening,
+        rules.values.listening,
         "_length",
         lambda _: lambda *_: 0,
         first=19,

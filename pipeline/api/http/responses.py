@@ -20,8 +20,8 @@ from pipeline.alerting.routing.groups import MuteKind
 from pipeline.config.roles import Role
 from pipeline.log.dead_letter import Reason
 from pipeline.stream.normalise.alterations import Alteration
-from rules.reason import Reason as NoValue
-from rules.transition import Status
+from rules.alerts.reason import Reason as NoValue
+from rules.alerts.transition import Status
 from store.record import MeasureType
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from pipeline.log.generation import Generation
-from rules.listening import ListeningClock
+from rules.values.listening import ListeningClock
 from store.errors import DamagedObject
 from store.objects.damage import Outcome, report
 from store.record import TableId

@@ -25,7 +25,7 @@ from pipeline.log.tick import Tick
 from pipeline.stream.rule_state.keep import Generations, RuleKeep
 from pipeline.stream.words import Word
 from rules import Engine, RuleFileError, RuleSet, RuleSnapshotError, Transition, rules_of, to_event
-from rules.listening import Listened
+from rules.values.listening import Listened
 from store.objects.damage import Outcome, report
 from store.record import TableId
 

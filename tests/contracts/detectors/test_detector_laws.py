@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from rules.arrays import Float64s
 from rules.detectors import auto as auto_module
 from rules.detectors.auto import DETECTORS, Auto
 from rules.detectors.detector import COUNT, Detector, Step
 from rules.detectors.state import State
 from rules.detectors.tail import Tail
+from rules.values.arrays import Float64s
 
 MINUTE_NS = 60 * 10**9
 START_NS = 1_780_000_000 * 10**9

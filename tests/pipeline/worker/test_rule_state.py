@@ -14,7 +14,7 @@ from pipeline.stream.rule_state import RuleKeep, RuleState
 from pipeline.stream.rule_state.keep import LOW_WATERMARK, kind_of
 from pipeline.stream.rule_state.state import SAVE_ROWS
 from rules import Engine
-from rules.transition import Transition
+from rules.alerts.transition import Transition
 from store.objects.objects import open_objects
 from store.record import SeriesRegistry, TableId
 from store.state.partition_state import PartitionState

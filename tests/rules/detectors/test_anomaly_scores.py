@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rules.arrays import Float64s
 from rules.detectors.files import ALERT, FEWER, REFRACTORY, anomaly_scores, scores_of
 from rules.detectors.peers import medians
+from rules.values.arrays import Float64s
 
 DOCS = Path(__file__).parents[3] / "docs" / "detectors.md"
 MINUTE_NS = 60 * 10**9

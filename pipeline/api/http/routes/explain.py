@@ -18,11 +18,11 @@ from pipeline.api.http.routes.alert_life import find_alert
 from pipeline.api.http.routes.alerts import shown_alerts
 from pipeline.api.http.services import Services, asker, services
 from pipeline.api.http.slots import Asker
-from rules.bounds import Bounds
+from rules.alerts.transition import Transition
+from rules.definition.bounds import Bounds
 from rules.replaying.backtest import layout_of
 from rules.replaying.explaining import Explanation, Told, explain, needed_rules, span_ns, where_of
 from rules.rule import Rule, RuleSet
-from rules.transition import Transition
 from store.processes.job import Job
 from store.record import TableId
 from store.sql import SqlRequest

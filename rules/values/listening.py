@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rules.arrays import NEVER
+from rules.values.arrays import NEVER
 from store.record import Int64s
 
 GONE_NS = 30 * 10**9

@@ -5,8 +5,8 @@
 
 Most values change nothing, so they are judged in two steps: numpy finds the subjects whose state changes, and only
 these go one by one through the state machine above. A silent subject keeps its phase. A value that restarts its signal
-(`rules.ahead`) ends a pending phase, whose onset is in its future, and a recovery; a firing subject remains, and is
-judged by the value.
+(`rules.values.ahead`) ends a pending phase, whose onset is in its future, and a recovery; a firing subject remains, and
+is judged by the value.
 
 What only some rules need is kept only for these: the number of samples, the recovery of a firing subject, and how often
 it fired.
@@ -20,11 +20,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rules.arrays import NEVER, Bools, Indices, grown, packed, unpacked
-from rules.bands import Normal, Timetable
-from rules.judging import Judged
-from rules.level import Level
+from rules.definition.bands import Normal, Timetable
+from rules.definition.level import Level
+from rules.kinds.judging import Judged
 from rules.saved.state import PhaseState
+from rules.values.arrays import NEVER, Bools, Indices, grown, packed, unpacked
 from store.record import Int64s
 
 

@@ -11,21 +11,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rules.arrays import NEVER, unpacked
-from rules.flood import flood_alert
-from rules.no_data import absence_key, saved_absences
-from rules.raised import saved_alerts
-from rules.reason import Reason
+from rules.alerts.absence import absence_key, saved_absences
+from rules.alerts.flood import flood_alert
+from rules.alerts.raised import saved_alerts
+from rules.alerts.reason import Reason
+from rules.alerts.transition import Placeholders, Status, Transition, alert_id
+from rules.definition.selection import ZONE_NAME
+from rules.definition.template import Template, parse_template
 from rules.rule import RuleSet, labels_at
 from rules.saved.state import BlockState, RuleFacts, RuleState
-from rules.template import Template, parse_template
-from rules.transition import ZONE_NAME, Placeholders, Status, Transition, alert_id
+from rules.values.arrays import NEVER, unpacked
 from store.record import SeriesIndex
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A saved description of a rule, for `rules.transition`."""
+    """A saved description of a rule, for `rules.alerts.transition`."""
 
     name: str
     measure: str

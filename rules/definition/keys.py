@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rules.bounds import UNBOUNDED, Bounds
-from rules.document import Problems, meant, read_duration, read_number, read_pairs, read_text
+from rules.definition.bounds import UNBOUNDED, Bounds
+from rules.definition.document import Problems, meant, read_duration, read_number, read_pairs, read_text
 from store.values.durations import PATTERN
 from store.values.yaml_text import MappingNode, Node, ScalarNode, alone
 

@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 
-from rules.arrays import Bools, Float64s, Indices
-from rules.listening import ListeningClock
-from rules.samples import Rows, Samples
-from rules.selection import Selection
-from rules.transition import Facts
+from rules.definition.selection import Selection
+from rules.values.arrays import Arrays, Bools, Float64s, Indices
+from rules.values.listening import ListeningClock
+from rules.values.samples import Rows, Samples
 from store.record import Int64s, RecordBatch, SeriesIndex
+
+Facts: TypeAlias = Mapping[str, str | float]
+"""What a kind of rule knows of a value besides: placeholders of its alerts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +48,7 @@ class Judged:
     value      finite
     eligible   which of them are judged; None: all
     repeats    whether a subject may occur more than once
-    anew       which of them restart their signal (`rules.ahead`); None: none
+    anew       which of them restart their signal (`rules.values.ahead`); None: none
     judged     how many have a value, if this is counted
     too_wide   how many have none, because the gap before them was too long
     undefined  how many have none, because what is computed is not a number there
@@ -67,10 +69,6 @@ class Judged:
 
     def __len__(self) -> int:
         return len(self.row)
-
-
-Arrays: TypeAlias = Mapping[str, bytes]
-"""What a judge saves: arrays as little-endian bytes, by name."""
 
 
 Active: TypeAlias = Callable[[], Sequence[int]]

@@ -1,12 +1,12 @@
-"""`max_alerts: 100/m`: how many alerts of a rule may fire in a minute. `rules.flood` says what happens beyond it."""
+"""`max_alerts: 100/m`: how many alerts of a rule may fire in a minute; `rules.alerts.flood` says what happens then."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-from rules.document import Problems, read_text
-from rules.keys import Form
+from rules.definition.document import Problems, read_text
+from rules.definition.keys import Form
 from store.values.yaml_text import Node
 
 _SPANS_NS = {"m": 60 * 10**9, "h": 3600 * 10**9}

@@ -24,8 +24,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from rules.arrays import Indices
-from rules.bounds import Bounds
+from rules.definition.bounds import Bounds
+from rules.values.arrays import Indices
 from store.record import Int64s
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rules.flood import Placed
+from rules.alerts.flood import Placed
+from rules.alerts.transition import Status, Transition
+from rules.evaluation.lane import Found
+from rules.evaluation.watch import Watch
 from rules.kinds.composite import Composite, CompositeJudge, Moment, Turned
-from rules.lane import Found
-from rules.listening import ListeningClock
 from rules.rule import Rule
-from rules.transition import Status, Transition
-from rules.watch import Watch
+from rules.values.listening import ListeningClock
 from store.record import SeriesKey
 
 

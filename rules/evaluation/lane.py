@@ -9,15 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rules.ahead import Marks
-from rules.arrays import Indices, packed, unpacked
-from rules.columns import MeasureReader
-from rules.judging import Inputs
-from rules.listening import ListeningClock
-from rules.raised import Event
-from rules.samples import Rows, Samples, Signals
+from rules.alerts.raised import Event
+from rules.evaluation.watch import Watch
+from rules.kinds.judging import Inputs
 from rules.saved.state import MarkState, SignalState
-from rules.watch import Watch
+from rules.values.ahead import Marks
+from rules.values.arrays import Indices, packed, unpacked
+from rules.values.columns import MeasureReader
+from rules.values.listening import ListeningClock
+from rules.values.samples import Rows, Samples, Signals
 from store.record import RecordBatch, SeriesIndex
 
 

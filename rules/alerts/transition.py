@@ -10,12 +10,13 @@ import enum
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import msgspec
 
-from rules.reason import Reason
-from rules.template import Template, parse_template
+from rules.alerts.reason import Reason
+from rules.definition.template import Template, parse_template
+from rules.kinds.judging import Facts
 from store.record import SeriesKey, TableId
 from store.values.times import rfc3339
 
@@ -89,15 +90,8 @@ class Described(Protocol):
         ...
 
 
-ZONE_NAME = "zone_name"
-"""The dimension of an alert that is about a zone, as the column is named."""
-
-
 ALL_NAMES = ("value", "bound", "measure", "zone_name", "zone", "account", "table", "rule")
 """The placeholders that alerts of every kind have."""
-
-Facts: TypeAlias = Mapping[str, str | float]
-"""What a kind of rule knows of a value besides: placeholders of its alerts."""
 
 
 @dataclass(frozen=True, slots=True)

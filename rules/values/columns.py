@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from rules.arrays import Bools, Float64s
+from rules.values.arrays import Bools, Float64s
 from store.record import MeasureType, RecordBatch, SeriesIndex
 
 NUMBERS = (MeasureType.DOUBLE, MeasureType.BIGINT)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from rules.arrays import Float64s
+from rules.values.arrays import Float64s
 from store.values.nearest import nearest
 
 OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {

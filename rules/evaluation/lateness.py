@@ -8,8 +8,8 @@ Rows wait by *unit*: a series, or a zone or a group if the rule is about these. 
 
 A row that is earlier than another of its unit by more than `lateness` when it comes, or than one that has been judged,
 is late, and not judged. So any order of rows within `lateness` is judged as their order in time, with the same alerts.
-Of repeated rows the last one counts. A row ahead of its arrival (`rules.ahead`) is taken for one of its arrival, so
-that one wrong clock does not make all others late.
+Of repeated rows the last one counts. A row ahead of its arrival (`rules.values.ahead`) is taken for one of its arrival,
+so that one wrong clock does not make all others late.
 
 What is judged because of a row is told at its place in the log. Cost: 40 bytes a row, and 8 a measure.
 """
@@ -25,15 +25,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from rules.ahead import latest_sound_ns
-from rules.arrays import NEVER, Bools, Float64s, Indices, grown, packed, unpacked
-from rules.judging import Inputs
-from rules.lane import Found, Lane
-from rules.listening import ListeningClock
-from rules.samples import Rows, Signals, highest_before
+from rules.definition.selection import ZONE_NAME
+from rules.evaluation.lane import Found, Lane
+from rules.evaluation.watch import Watch
+from rules.kinds.judging import Inputs
 from rules.saved.state import LaneState
-from rules.transition import ZONE_NAME
-from rules.watch import Watch
+from rules.values.ahead import latest_sound_ns
+from rules.values.arrays import NEVER, Bools, Float64s, Indices, grown, packed, unpacked
+from rules.values.listening import ListeningClock
+from rules.values.samples import Rows, Signals, highest_before
 from store.record import Int64s, MeasureType, RecordBatch, SeriesIndex, SeriesKey
 
 MOST_HELD = 1_000_000

@@ -8,18 +8,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from rules.arrays import Indices
-from rules.judging import Inputs, Judged
+from rules.alerts.absence import Absence, Heard, Readings
+from rules.alerts.phases import Phase, Phases
+from rules.alerts.raised import Event, RaisedAlerts, Turn
+from rules.alerts.reason import Reason
+from rules.definition.no_data import Then
+from rules.definition.selection import Selection
+from rules.kinds.judging import Inputs, Judged
 from rules.kinds.kind import Judging
-from rules.listening import GONE_NS, ListeningClock
-from rules.no_data import Absence, Heard, Readings, Then
-from rules.phases import Phase, Phases
-from rules.raised import Event, RaisedAlerts, Turn
-from rules.reason import Reason
 from rules.rule import Rule
 from rules.rule_warnings import Work
-from rules.samples import Rows
-from rules.selection import Selection
+from rules.values.arrays import Indices
+from rules.values.listening import GONE_NS, ListeningClock
+from rules.values.samples import Rows
 from store.record import Int64s, SeriesIndex
 
 LONGEST_PAUSE_NS = 60 * 10**9

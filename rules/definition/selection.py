@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rules.arrays import Bools, Indices, grown
-from rules.transition import ZONE_NAME
+from rules.values.arrays import Bools, Indices, grown
 from store.record import SeriesIndex, dimension_values
 
+ZONE_NAME = "zone_name"
+"""The key of `where` that means the zone, and the dimension of an alert that is about one, as the column is named."""
 ACCOUNT = "account"
 """The key of `where` that means the account, never a dimension: accounts come from credentials, not from payloads."""
 

@@ -9,26 +9,27 @@ from operator import attrgetter
 import msgspec
 import numpy as np
 
-from rules import no_data
-from rules.arrays import Indices
-from rules.compositions import compositions
+from rules.alerts import absence
+from rules.alerts.absence import absence_key
+from rules.alerts.flood import Floods, Placed
+from rules.alerts.raised import Event, Turn
+from rules.alerts.transition import Placeholders, Status, Transition, alert_id
+from rules.definition.selection import ZONE_NAME
 from rules.errors import RuleSnapshotError
-from rules.flood import Floods, Placed
-from rules.judging import Arrays, Ids
+from rules.evaluation.compositions import compositions
+from rules.evaluation.lane import Found, Lane
+from rules.evaluation.lateness import WaitingLane
+from rules.evaluation.watch import Watch
+from rules.kinds.judging import Ids
 from rules.kinds.kind import Judging
-from rules.lane import Found, Lane
-from rules.lateness import WaitingLane
-from rules.listening import Listened, ListeningClock
-from rules.no_data import absence_key
-from rules.raised import Event, Turn
 from rules.rule import Rule
 from rules.rule_warnings import Work
 from rules.saved.snapshot import PackedKeys, encode_state, facts_of
 from rules.saved.state import BlockState, RuleState, SavedJudge, keys_of
 from rules.silence.of_table import Silences
 from rules.silence.state import clock_of, restore_silences, saved_clock, saved_hearings, saved_rules
-from rules.transition import ZONE_NAME, Placeholders, Status, Transition, alert_id
-from rules.watch import Watch
+from rules.values.arrays import Arrays, Indices
+from rules.values.listening import Listened, ListeningClock
 from store.record import RecordBatch, SeriesIndex, SeriesKey
 
 
@@ -235,7 +236,7 @@ def _state_of(watch: Watch) -> RuleState:
         [level.snapshot() for level in watch.levels],
         watch.raised.snapshot(),
         SavedJudge(judge.version, dict(arrays)) if arrays else None,
-        None if watch.readings is None else SavedJudge(no_data.VERSION, dict(watch.readings.snapshot())),
+        None if watch.readings is None else SavedJudge(absence.VERSION, dict(watch.readings.snapshot())),
     )
 
 
@@ -255,7 +256,7 @@ def _restore(watch: Watch, saved: RuleState, ids: Indices) -> None:
     watch.raised.restore(saved.alerts, subject_ids)
     if watch.readings is not None and saved.no_data is not None:
         watch.readings.grow(len(watch.subjects))
-        _restore_part(watch, saved.no_data, no_data.VERSION, partial(watch.readings.restore, ids=subject_ids))
+        _restore_part(watch, saved.no_data, absence.VERSION, partial(watch.readings.restore, ids=subject_ids))
 
 
 def _restore_part(watch: Watch, saved: SavedJudge, version: int, restore: Callable[[Arrays], None]) -> None:

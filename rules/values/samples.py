@@ -4,8 +4,8 @@ A *signal* is one measure of one series. A row that is not later than the newest
 so a repeated message, or a replay over state that has seen it, changes nothing. A value that is null, NaN or infinite
 is not a sample either. Signals are arrays over series ids, so a batch takes a dozen passes of numpy.
 
-A sample ahead of its time must not silence later ones (`rules.ahead`); only signals with such samples are processed
-sample by sample.
+A sample ahead of its time must not silence later ones (`rules.values.ahead`); only signals with such samples are
+processed sample by sample.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rules.ahead import Marks, latest_sound_ns
-from rules.arrays import NEVER, Bools, Float64s, Indices, grown
+from rules.values.ahead import Marks, latest_sound_ns
+from rules.values.arrays import NEVER, Bools, Float64s, Indices, grown
 from store.record import Int64s
 
 

@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from rules.arrays import NEVER
-from rules.most_alerts import MostAlerts
-from rules.reason import Reason
+from rules.alerts.reason import Reason
+from rules.alerts.transition import Described, Placeholders, Status, Transition, alert_id
+from rules.definition.most_alerts import MostAlerts
 from rules.rule import Rule
 from rules.saved.state import FloodState, RuleState
-from rules.transition import Described, Placeholders, Status, Transition, alert_id
+from rules.values.arrays import NEVER
 from store.record import SeriesKey, TableId
 
 KEY = SeriesKey((), "flooding")

@@ -17,11 +17,11 @@ from operator import itemgetter
 
 import numpy as np
 
-from rules.arrays import Indices, packed, unpacked
-from rules.phases import Change, Phase
-from rules.reason import Reason
+from rules.alerts.phases import Change, Phase
+from rules.alerts.reason import Reason
+from rules.kinds.judging import Facts
 from rules.saved.state import AlertState
-from rules.transition import Facts
+from rules.values.arrays import Indices, packed, unpacked
 
 
 class Turn(enum.Enum):
@@ -49,7 +49,7 @@ class Raised:
 class Event:
     """A turn of an alert, at the row of the batch whose value caused it; -1: a tick did.
 
-    level, bound  those that it has from now on, or had last; `bound` is None for an alert of absence (`rules.no_data`)
+    level, bound  those that it has from now on, or had last; `bound` is None for an alert of absence (`no_data`)
     value         NaN if no value caused it
     reason        why it turned without a value
     facts         what else is known of the value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rules.bands import Limits
+from rules.definition.bands import Limits
 
 SEVERITIES = ("info", "warning", "critical")
 """The names of levels, from the least to the most severe."""

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rules.arrays import NEVER, Bools, Indices, grown
+from rules.values.arrays import NEVER, Bools, Indices, grown
 from store.record import Int64s
 
 TOLERANCE_NS = 10 * 10**9

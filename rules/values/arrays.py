@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -10,6 +11,9 @@ import numpy.typing as npt
 Float64s: TypeAlias = npt.NDArray[np.float64]
 Indices: TypeAlias = npt.NDArray[np.intp]
 Bools: TypeAlias = npt.NDArray[np.bool_]
+
+Arrays: TypeAlias = Mapping[str, bytes]
+"""Saved arrays, as little-endian bytes, by name."""
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 

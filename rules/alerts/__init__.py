@@ -1,0 +1,1 @@
+"""What becomes of judged values: alerts that fire, change, and end."""

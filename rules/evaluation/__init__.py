@@ -1,0 +1,1 @@
+"""Which rule evaluates which rows: the state of a table, from its batches to its transitions."""
