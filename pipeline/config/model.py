@@ -13,12 +13,14 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from pipeline.base.layout import Layout
 from pipeline.base.quantities import Address, Duration, FilePath, HostPort, SizeBytes
 from pipeline.base.tls.files import TlsFiles
+from pipeline.base.web_hosts import AnsweredHosts
 from pipeline.config import names
 from pipeline.config.alert_history import TABLE, AlertHistory
 from pipeline.config.brokers import Brokers, broker_warnings, check_brokers
@@ -204,6 +206,19 @@ def _check_origin(text: str) -> str:
 Origin = Annotated[str, AfterValidator(_check_origin)]
 
 
+_HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+
+
+def _check_host_name(text: str) -> str:
+    """`text`, if it is the name of a host as browsers send it, without port. Raises ValueError."""
+    if not _HOST_NAME.fullmatch(text):
+        raise ValueError(f'"{text}" is not the name of a host; write it alone and in lower case, as in gauge.example')
+    return text
+
+
+HostName = Annotated[str, AfterValidator(_check_host_name)]
+
+
 class Http(Section):
     """The HTTP API."""
 
@@ -212,6 +227,7 @@ class Http(Section):
     tls: Tls | None = Field(default=None, description="none: tokens travel in the clear")
     limits: HttpLimits = HttpLimits()
     cors_origins: tuple[Origin, ...] = Field(default=(), description="of web pages elsewhere that may ask; * for all")
+    hosts: tuple[HostName, ...] = Field(default=(), description="names of this server, for browsers that send no token")
     metrics: HostPort | None = Field(
         default=None, description="where the worker answers /metrics without a token; none: only here, with one"
     )
@@ -320,6 +336,24 @@ class Config(Section):
             message = f"{address} can be reached from other machines; give http tokens, or a loopback address"
             refuse([Problem(("console", "address"), message)])
         return self
+
+    def answered_hosts(self, own_name: str) -> AnsweredHosts | None:
+        """The names for which HTTP and the console answer, `own_name` of this machine among them.
+
+        None: any, as nothing is told or done without a token.
+        """
+        if self.http.tokens and not self.http.hosts:
+            return None
+        addresses = (self.http.address, self.peers.advertise, self.console.address)
+        urls = (self.console.url, self.console.api)
+        return AnsweredHosts.of(
+            [
+                own_name,
+                *self.http.hosts,
+                *(str(address) for address in addresses if address is not None),
+                *(urlsplit(url).netloc for url in urls if url is not None),
+            ]
+        )
 
     @property
     def layout(self) -> Layout:

@@ -16,6 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from pipeline.base.errors import ServerUnreachable
+from pipeline.base.web_hosts import AnsweredHosts
 from pipeline.console.api import Api, ApiRefused
 from pipeline.console.feeds import TooManyBrowsers
 from pipeline.console.guard import Guard
@@ -26,8 +27,14 @@ from pipeline.console.site import SignInNeeded, Site, site_of
 PAGES = (sign_in, overview, alerts, zone, query, ingest, devices, rules, system)
 
 
-def create_app(api: Api, *, cookie: str = "streamgauge", is_secure: bool = False) -> Starlette:
-    """The application over an API, which is closed with it. `cookie` is the name of its cookie."""
+def create_app(
+    api: Api, *, cookie: str = "streamgauge", is_secure: bool = False, hosts: AnsweredHosts | None = None
+) -> Starlette:
+    """The application over an API, which is closed with it.
+
+    cookie  the name of its cookie
+    hosts   for which it answers; None: any
+    """
     pages = Pages()
 
     @asynccontextmanager
@@ -42,7 +49,7 @@ def create_app(api: Api, *, cookie: str = "streamgauge", is_secure: bool = False
             Mount(pages.static, StaticFiles(directory=STATIC)),
             *(route for module in PAGES for route in module.ROUTES),
         ],
-        middleware=[Middleware(GZipMiddleware, minimum_size=1000), Middleware(Guard)],
+        middleware=[Middleware(GZipMiddleware, minimum_size=1000), Middleware(Guard, hosts=hosts)],
         exception_handlers={
             SignInNeeded: _to_sign_in,
             ApiRefused: _refused,

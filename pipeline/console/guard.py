@@ -1,4 +1,4 @@
-"""Refuses forms of other sites, and keeps pages from loading or being loaded by anything but our own."""
+"""Refuses hosts that are not ours and forms of other sites; pages load, and are loaded by, nothing but our own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pipeline.base.web_hosts import AnsweredHosts
 
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -18,10 +20,11 @@ FOR_EVER = "public, max-age=31536000, immutable"  # the path of static files nam
 
 
 class Guard:
-    """Middleware around the whole application."""
+    """Middleware around the whole application. `hosts`: for which it answers; None: any."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, hosts: AnsweredHosts | None = None) -> None:
         self._app = app
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -37,11 +40,16 @@ class Guard:
                 headers.setdefault("cache-control", kept if message["status"] == 200 else "no-store")
             await send(message)
 
-        if scope["method"] == "POST" and not is_own(Headers(scope=scope)):
-            refusal = PlainTextResponse("a form is sent from a page of this console only", 403)
-            await refusal(scope, receive, with_headers)
-            return
-        await self._app(scope, receive, with_headers)
+        answer = self._refusal(scope["method"], Headers(scope=scope)) or self._app
+        await answer(scope, receive, with_headers)
+
+    def _refusal(self, method: str, headers: Headers) -> PlainTextResponse | None:
+        misdirected = self._hosts.refusal(headers.get("host")) if self._hosts else None
+        if misdirected:
+            return PlainTextResponse(misdirected, 421)
+        if method == "POST" and not is_own(headers):
+            return PlainTextResponse("a form is sent from a page of this console only", 403)
+        return None
 
 
 def is_own(headers: Headers) -> bool:

@@ -21,6 +21,7 @@ def run(settings: ConsoleSettings) -> None:
         connect(settings, trust),
         cookie=f"streamgauge_{settings.address.port}",
         is_secure=settings.certificate is not None,
+        hosts=settings.hosts,
     )
     config = uvicorn.Config(
         app,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 import uuid
 from collections.abc import Sequence
@@ -124,6 +125,7 @@ def services_of(
         prices=config.prices,
         limits=config.http.limits,
         origins=config.http.cors_origins,
+        hosts=config.answered_hosts(socket.gethostname()),
         buckets=lambda account: places.get(account, {}),
         rollups=config.rollup_tables,
         console=console_of(config),

@@ -34,6 +34,7 @@ def assert_loads(tree: object, folder: Path) -> None:
 
     assert config.listener.users
     assert config.http.tokens
+    assert config.answered_hosts("pod-1") is None  # the names of services, pods and proxies are answered
 
 
 def test_scaled_out_configurations_have_what_several_machines_need() -> None:

@@ -10,6 +10,7 @@ from typing import Self
 import httpx
 from starlette.applications import Starlette
 
+from pipeline.base.web_hosts import AnsweredHosts
 from pipeline.console.api import Api
 from pipeline.console.app import create_app
 from tests.support.http_service import HttpService
@@ -20,9 +21,9 @@ URL = "http://console.test"
 class ConsolePages:
     """A console and a browser without scripts. An async context manager."""
 
-    def __init__(self, service: HttpService) -> None:
+    def __init__(self, service: HttpService, hosts: AnsweredHosts | None = None) -> None:
         self.service = service
-        self.app: Starlette = create_app(Api(service.client()))
+        self.app: Starlette = create_app(Api(service.client()), hosts=hosts)
         self._open = AsyncExitStack()
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=True)
         headers = {"sec-fetch-site": "same-origin"}

@@ -16,6 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from pipeline.api.http import problems
 from pipeline.api.http.etags import ETags
 from pipeline.api.http.forwarding import ToOwner
+from pipeline.api.http.host_check import HostCheck
 from pipeline.api.http.openapi import EVERYWHERE, describe, refusals
 from pipeline.api.http.parameters import CheckParameters
 from pipeline.api.http.replaying import UntilReplayed
@@ -58,7 +59,8 @@ from pipeline.base.errors import NotOwned
 DESCRIPTION = """Zone averages, alerts, devices and SQL over what devices sent.
 
 Times are RFC 3339 (`2026-11-23T10:00:00Z`) or relative (`1h`: an hour ago). Errors are RFC 9457 problem documents.
-A method that a path does not have is a 405 with `Allow`, a path that there is not a 404.
+A method that a path does not have is a 405 with `Allow`, a path that there is not a 404. Without tokens a name in
+`Host` that is not one of the server's is a 421, and a page of another site that changes something a 403.
 `POST /` speaks Amazon Timestream's wire protocol.
 """
 
@@ -118,6 +120,8 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(RequestNormaliser)
     if services.origins:
         app.add_middleware(CORSMiddleware, allow_origins=services.origins, **OF_BROWSERS)
+    if services.hosts is not None:
+        app.add_middleware(HostCheck, hosts=services.hosts, origins=services.origins)
     app.add_middleware(RequestMetrics)
     check = CheckParameters()
     for module in (  # those that are asked most come first: each is tried in this order

@@ -27,6 +27,7 @@ from pipeline.api.inventory.transitions import TransitionsPart, TransitionsReque
 from pipeline.api.inventory.usage import OwnUsage
 from pipeline.base.arrival import ArrivalStamps
 from pipeline.base.clock import Steps
+from pipeline.base.web_hosts import AnsweredHosts
 from pipeline.cluster.client import PeerAccess
 from pipeline.cluster.deletes import DeleteResponse
 from pipeline.config.model import HttpLimits
@@ -91,6 +92,7 @@ class Services:
     prices: Prices | None = None
     limits: HttpLimits = field(default_factory=HttpLimits)
     origins: Sequence[str] = ()  # of web pages that may ask
+    hosts: AnsweredHosts | None = None  # None: any
     streams: OpenStreams = field(default_factory=OpenStreams)  # of server-sent events
     live: LiveFeeds = field(default_factory=LiveFeeds)
     buckets: Callable[[str], Buckets] = lambda _: {}  # of an account, for files

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 
 import click
 
@@ -36,9 +37,9 @@ def console(loaded: Loaded) -> None:
 
 def settings_of(config: Config, address: Address) -> ConsoleSettings:
     """What the console needs of a configuration. With `http.tls` it serves HTTPS, with the same certificate."""
-    tls = config.http_tls
+    tls, hosts = config.http_tls, config.answered_hosts(socket.gethostname())
     if tls is None:
-        return ConsoleSettings(address, config.console.api or f"http://{reachable(config.http.address)}")
+        return ConsoleSettings(address, config.console.api or f"http://{reachable(config.http.address)}", hosts)
     own = f"https://{reachable(config.http.address)}"
     trusted = tls.certificate if config.console.api is None else None
-    return ConsoleSettings(address, config.console.api or own, tls.certificate, tls.key, trusted)
+    return ConsoleSettings(address, config.console.api or own, hosts, tls.certificate, tls.key, trusted)

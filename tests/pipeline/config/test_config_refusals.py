@@ -54,6 +54,7 @@ ONE_PROBLEM = {
         '1: tables[1].rollups[0].bin: a table "far.abc_1h" is listed before'
     ),
     "memory_limit: 2 GiBs": '1: memory_limit: "2 GiBs" is not a size; write a whole number of bytes, or one with KiB',
+    "http: {hosts: ['Gauge.example:80']}": '1: http.hosts[0]: "Gauge.example:80" is not the name of a host; write it',
     "http: {address: nowhere}": '1: http.address: "nowhere" is not an address; write host:port with a port of 0-65535',
     "http: {address: '1.2.3.4:65536'}": '1: http.address: "1.2.3.4:65536" is not an address',
     "http:\n  address: 0.0.0.0:80": "2: http.address: 0.0.0.0:80 can be reached from other machines; give http tokens",

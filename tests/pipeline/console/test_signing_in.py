@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import httpx
 import pytest
 
+from pipeline.base.web_hosts import AnsweredHosts
 from pipeline.console.sessions import LASTS_S, MOST_SESSIONS, Sessions
 from tests.support.broker_intake import until
 from tests.support.console_pages import ConsolePages, text_of
+from tests.support.http_service import HttpService
 
 
 async def test_without_tokens_there_is_nothing_to_sign_in_to(console: ConsolePages) -> None:
@@ -99,3 +102,14 @@ def test_a_session_ends_after_its_time_and_the_oldest_for_one_too_many() -> None
     assert sessions.token_of(last) is not None
     now_s = 2 * LASTS_S + 1
     assert sessions.token_of(last) is None
+
+
+async def test_a_console_answers_for_its_own_names_only(tmp_path: Path) -> None:
+    async with ConsolePages(HttpService(tmp_path), AnsweredHosts.of(["gauge.example"])) as console:
+        answers = {
+            host: await console.browser.get("/healthz", headers={"host": host})
+            for host in ("127.0.0.1:8081", "gauge.example", "rebound.example:8081")
+        }
+
+    assert [answer.status_code for answer in answers.values()] == [200, 200, 421]
+    assert "Host: rebound.example:8081 is not a name of this server" in answers["rebound.example:8081"].text
