@@ -1,7 +1,7 @@
 """Matchers of labels, as Alertmanager writes them: `severity="critical"`, `zone!="lab"`, `rule=~"climate/.*"`. Pure.
 
-A regular expression must match the whole value. RE2 runs it, in time linear in the value, because accounts may write
-matchers too. An absent label is an empty text: `team=""` matches alerts without a team.
+A regular expression, of those in `store.values.expressions`, must match the whole value. An absent label is an empty
+text: `team=""` matches alerts without a team.
 
 Source: prometheus.io/docs/alerting/latest/configuration, "Label matchers".
 """
@@ -12,15 +12,15 @@ import enum
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 from pydantic import BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchema
+
+from store.values.expressions import expression
 
 _FORM = re.compile(r'\s*([A-Za-z_][A-Za-z0-9_.-]*)\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\]|\\.)*)"|([^"\s]*))\s*')
 _ESCAPED = re.compile(r"\\(.)")
 _UNESCAPED = {"n": "\n", '"': '"', "\\": "\\"}
-LONGEST_PATTERN = 1_000  # characters: RE2's time and memory grow with it
 
 
 class Operator(enum.StrEnum):
@@ -49,9 +49,9 @@ class Matcher:
             case Operator.NOT_EQUAL:
                 return found != self.value
             case Operator.MATCHES:
-                return _pattern(self.value).fullmatch(found) is not None
+                return expression(self.value).fullmatch(found) is not None
             case Operator.MATCHES_NOT:
-                return _pattern(self.value).fullmatch(found) is None
+                return expression(self.value).fullmatch(found) is None
 
     def __str__(self) -> str:
         escaped = self.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
@@ -71,7 +71,7 @@ def parse_matcher(text: object) -> Matcher:
     label, operator, quoted, bare = found.groups()
     value = bare if quoted is None else _ESCAPED.sub(lambda one: _UNESCAPED.get(one[1], one[0]), quoted)
     if operator in (Operator.MATCHES, Operator.MATCHES_NOT):
-        _pattern(value)
+        expression(value)
     return Matcher(label, Operator(operator), value)
 
 
@@ -86,18 +86,3 @@ MatcherText: TypeAlias = Annotated[
     PlainSerializer(str, return_type=str),
     WithJsonSchema({"type": "string", "examples": ['severity="critical"', 'zone=~"gh-.*"']}),
 ]
-
-
-@lru_cache(maxsize=1_000)
-def _pattern(text: str) -> Any:
-    import re2  # noqa: PLC0415  # 15 ms, only for who writes an expression
-
-    if len(text) > LONGEST_PATTERN:
-        raise ValueError(f"a regular expression has at most {LONGEST_PATTERN} characters; this one has {len(text)}")
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        return re2.compile(text, options)
-    except re2.error as error:
-        told = error.args[0].decode() if isinstance(error.args[0], bytes) else error
-        raise ValueError(f'"{text}" is not a regular expression of RE2: {told}') from error

@@ -13,7 +13,7 @@ from typing import Annotated, NamedTuple, TypeAlias
 
 from pydantic import BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchema
 
-from pipeline.base.time_zones import zone_called
+from store.values.time_zones import zone_called
 from store.values.times import NS, whole_s
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

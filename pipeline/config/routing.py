@@ -15,10 +15,10 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, With
 from pipeline.base.matchers import MatcherText
 from pipeline.base.quantities import Duration, DurationOrZero
 from pipeline.base.recurrence import DAYS, ClockTime, MinuteOfDay, Recurrence
-from pipeline.base.time_zones import zone_called
 from pipeline.config import names
 from pipeline.config.problems import refuse
 from pipeline.config.tables import Section
+from store.values.time_zones import zone_called
 from store.values.yaml_text import KeyPath, Problem
 
 MOST_NESTED = 16

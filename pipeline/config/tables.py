@@ -9,7 +9,6 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pipeline.base.quantities import Duration
-from pipeline.base.time_zones import zone_called
 from pipeline.config import names, templates
 from pipeline.config.problems import refuse
 from store.catalog import units
@@ -19,6 +18,7 @@ from store.names import SYSTEM_DATABASE, MeasureType
 from store.values.durations import duration_ns, format_duration
 from store.values.nearest import nearest
 from store.values.templates import EVERYTHING, is_numbered_level
+from store.values.time_zones import zone_called
 from store.values.yaml_text import Problem
 
 MeasureKind = Literal["double", "bigint", "boolean", "varchar"]

@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +26,7 @@ import numpy.typing as npt
 from rules.definition.bounds import Bounds
 from rules.values.arrays import Indices
 from store.record import Int64s
+from store.values.time_zones import zone_called
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MINUTES = 24 * 60
@@ -97,7 +97,7 @@ class Timetable:
         choices = [(limits.bounds, limits.clear), *((band.bounds, band.clear) for band in limits.bands)]
         self._always = Normal(*_facts(*choices[0]))
         self._is_constant = not limits.bands
-        self._zone = ZoneInfo(limits.time_zone)
+        self._zone = zone_called(limits.time_zone)
         self._ahead_s: dict[int, int] = {}  # by quarter
         self._choices = np.array([_facts(*choice) for choice in choices]).T
         self._choice = _choice_by_minute(limits.bands)

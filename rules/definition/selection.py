@@ -1,22 +1,20 @@
 """Which series a rule is about: those that its `where` includes.
 
-A value is one of a list of texts, or one that a regular expression describes as a whole. The engine is RE2 (in Arrow),
-whose time is linear in the text whatever the expression: one rule cannot stop the stream.
+A value is one of a list of texts, or one that a regular expression describes as a whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from rules.values.arrays import Bools, Indices, grown
 from store.record import SeriesIndex, dimension_values
+from store.values.expressions import expression
 
 ZONE_NAME = "zone_name"
 """The key of `where` that means the zone, and the dimension of an alert that is about one, as the column is named."""
@@ -31,19 +29,10 @@ class Pattern:
     text: str
 
     def __post_init__(self) -> None:
-        try:
-            pc.match_substring_regex(pa.array([""]), self.text)  # alone: brackets could close those of `of`
-        except pa.ArrowInvalid as error:
-            raise ValueError(str(error).split(": ", 1)[-1]) from error
+        expression(self.text)
 
-    def of(self, values: Sequence[str | None]) -> Bools:
-        """Which of these values it describes; None is none."""
-        found = pc.match_substring_regex(pa.array(values, pa.string()), f"^(?:{self.text})$")
-        matching: Bools = pc.fill_null(found, False).to_numpy(zero_copy_only=False)
-        return matching
-
-    def __contains__(self, value: str) -> bool:
-        return bool(self.of((value,))[0])
+    def __contains__(self, value: str | None) -> bool:
+        return value is not None and expression(self.text).fullmatch(value) is not None
 
 
 Wanted: TypeAlias = AbstractSet[str] | Pattern
@@ -81,8 +70,5 @@ class Selection:
         for name, wanted in self._where.items():
             of_zone = name == ZONE_NAME
             values = self._index.zones[start:end] if of_zone else dimension_values(self._index.keys[start:end], name)
-            if isinstance(wanted, Pattern):
-                found &= wanted.of(values)
-            else:
-                found &= [value in wanted for value in values]
+            found &= [value in wanted for value in values]
         return found

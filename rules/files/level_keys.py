@@ -11,14 +11,14 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from rules.definition.bands import DAY_MINUTES, DAYS, Band, Limits
 from rules.definition.bounds import UNBOUNDED, Bounds
-from rules.definition.document import Problems, meant, read_items, read_text
+from rules.definition.document import Problems, read_items, read_parsed, read_text
 from rules.definition.keys import BOUND_KEYS, DURATION, SPAN, Form, Key, Section, bounds_of, mapping
 from rules.definition.level import AT_ONCE, SEVERITIES, Damping, Hold, Level
 from store.values.durations import PATTERN, duration_ns
+from store.values.time_zones import zone_called
 from store.values.yaml_text import Node, SequenceNode
 
 _SAMPLES = re.compile(r"([1-9][0-9]{0,5}) samples?")
@@ -64,18 +64,8 @@ def _read_days(node: Node, what: str, problems: Problems) -> tuple[int, ...] | N
 
 def _read_time_zone(node: Node, what: str, problems: Problems) -> str | None:
     name = read_text(node, what, problems)
-    if name is None:
-        return None
-    try:
-        return ZoneInfo(name).key
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        problems.add(node, f"{what} is the unknown time zone `{name}`{_meant_zone(name)}")
-        return None
-
-
-def _meant_zone(name: str) -> str:
-    told = meant(name, available_timezones())
-    return told if "did you mean" in told else "; it is a name as Europe/Berlin or UTC"
+    zone = None if name is None else read_parsed(node, what, problems, zone_called)
+    return None if zone is None else name
 
 
 def _make_damping(section: Section) -> Damping | None:

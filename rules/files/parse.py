@@ -182,7 +182,7 @@ def _read_wanted(node: Node, what: str, problems: Problems) -> Wanted | None:
 
 
 def _read_regex(node: Node, what: str, problems: Problems) -> Pattern | None:
-    return read_parsed(node, what, problems, Pattern, wrong="{what} is not a regular expression of RE2: {error}")
+    return read_parsed(node, what, problems, Pattern)
 
 
 def _text_nodes(node: Node, what: str, problems: Problems) -> list[tuple[str, str, Node]]:

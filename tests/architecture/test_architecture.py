@@ -67,7 +67,7 @@ IMPORT_SITES = {
     "structlog": ("pipeline/base/logs.py",),
     "apprise": ("pipeline/alerting/receivers/by_apprise.py",),
     "pystache": ("pipeline/base/mustache.py",),
-    "re2": ("pipeline/base/matchers.py",),
+    "re2": ("store/values/expressions.py",),
     "psutil": ("pipeline/stream/partitions/*.py",),
     "click": ("pipeline/operations/cli/*.py", "simulators/*.py"),
     "rich": ("pipeline/operations/cli/*.py", "simulators/*.py"),

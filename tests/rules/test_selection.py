@@ -67,7 +67,9 @@ def test_what_re2_does_not_have_is_refused() -> None:
 
     (problem,) = parse_rules(f"groups: [{{name: g, table: a.b, rules: [{rule}]}}]", "x")[1]
 
-    assert problem.message.startswith("`regex` of `s` in `where` of rule A is not a regular expression of RE2: ")
+    assert problem.message.startswith(
+        '`regex` of `s` in `where` of rule A: "(?=a)" is not a regular expression of RE2: '
+    )
 
 
 def test_an_expression_that_no_value_matches_is_told() -> None:

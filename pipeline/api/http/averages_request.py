@@ -11,9 +11,9 @@ from pipeline.api.http.accepting import format_for
 from pipeline.api.http.problems import bad_parameter
 from pipeline.api.http.services import Services, services
 from pipeline.api.http.times import duration_ns, time_ns
-from pipeline.base.time_zones import zone_called
 from store.reading.bins import DAY_NS, Bins
 from store.values.durations import is_duration
+from store.values.time_zones import zone_called
 from store.values.times import rfc3339
 
 AUTO = "auto"

@@ -12,12 +12,12 @@ from datetime import timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 from pipeline.base.errors import ConfigError
-from pipeline.base.time_zones import zone_called
 from pipeline.stream.normalise.patterns import EVERY_FIELD, Patterns
 from pipeline.stream.normalise.templates import TopicTemplate
 from store.catalog.units import Conversion, conversion
 from store.record import MeasureType
 from store.values.durations import duration_ns
+from store.values.time_zones import zone_called
 
 if TYPE_CHECKING:  # the configuration validates with this package's units, so it cannot be imported before it
     from pipeline.config.tables import Table

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from normalise_frames import ARRIVAL_NS, normalise, rows, the_letter
 
 from pipeline.base.errors import PayloadError
-from pipeline.base.time_zones import zone_called
 from pipeline.log.dead_letter import Reason
 from pipeline.stream.normalise.event_time import NS_PER_UNIT, decimals, time_ns_of
 from pipeline.stream.normalise.routes import MAX_TIME_NS, Route, TimeField, TimeUnit
 from pipeline.stream.normalise.templates import TopicTemplate
+from store.values.time_zones import zone_called
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
