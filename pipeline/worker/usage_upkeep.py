@@ -9,10 +9,9 @@ from typing import Any
 
 from pipeline.base import metrics
 from pipeline.stream.partitions.owned import OwnedPartitions
-from pipeline.stream.partitions.partition import Partition
-from pipeline.stream.usage.counts import Stored, by_account, summed
+from pipeline.stream.partitions.stored_bytes import stored_bytes
+from pipeline.stream.usage.counts import by_account, summed
 from pipeline.worker.metered_queries import QueryUses
-from store.names import TableId
 
 SAVE_LOOK_S = 1.0
 
@@ -44,11 +43,12 @@ class UsageUpkeep:
         await asyncio.to_thread(self._sample)
 
     def _sample(self) -> None:
-        partitions = [partition for partition in self._owned if partition.store.is_clock_believed]
-        shares = _memory_of(partitions)
+        partitions = list(self._owned)
+        sizes = stored_bytes(partitions)
         for partition in partitions:
-            partition.usage.sample(self._clock_ns(), _stored(partition, shares))
-        found = by_account(summed(partition.usage.part() for partition in self._owned))
+            if partition.store.is_clock_believed:
+                partition.usage.sample(self._clock_ns(), sizes[partition.id])
+        found = by_account(summed(partition.usage.part(sizes[partition.id]) for partition in partitions))
         for account in self._accounts - found.keys():  # its partitions are another worker's now
             for gauge in metrics.USAGE_OF_ACCOUNTS:
                 gauge.labels(account).set(0)
@@ -61,33 +61,3 @@ class UsageUpkeep:
             metrics.usage_metered_bytes.labels(account).set(use.metered_bytes)
             metrics.usage_memory_bytes.labels(account).set(stored.memory_bytes)
             metrics.usage_magnetic_bytes.labels(account).set(stored.magnetic_bytes)
-
-
-def _memory_of(partitions: list[Partition]) -> dict[tuple[str, TableId], int]:
-    """The memory tier of this process, divided among partitions and tables as the bytes of their rows are."""
-    sizes = {
-        (partition.id, table.id): table.size().memory_bytes
-        for partition in partitions
-        for table in partition.store.all_tables()
-    }
-    rows_bytes = sum(sizes.values())
-    whole = max((partition.store.table_bytes() for partition in partitions), default=0)
-    shares, given, seen = {}, 0, 0
-    for key, size_bytes in sizes.items():
-        seen += size_bytes
-        upto = whole * seen // rows_bytes if rows_bytes else 0  # so that they add up to the whole
-        shares[key] = upto - given
-        given = upto
-    return shares
-
-
-def _stored(partition: Partition, shares: dict[tuple[str, TableId], int]) -> dict[TableId, Stored]:
-    """The bytes of each table; its files count in the one partition that maintains them."""
-    tables = partition.store.tables
-    return {
-        table.id: Stored(
-            shares.get((partition.id, table.id), 0),
-            table.size().magnetic_bytes if tables.is_compaction_leader_of(table) else 0,
-        )
-        for table in partition.store.all_tables()
-    }

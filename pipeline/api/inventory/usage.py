@@ -12,6 +12,7 @@ from pipeline.cluster.peers import Peers, Question
 from pipeline.config.prices import HOURS_OF_MONTH, Prices
 from pipeline.log.query_use import Scan
 from pipeline.stream.partitions.owned import OwnedPartitions
+from pipeline.stream.partitions.stored_bytes import stored_bytes
 from pipeline.stream.usage.counts import Stored, UsagePart, Use, summed
 
 GROUPS = ("account", "database", "table", "day")
@@ -30,7 +31,9 @@ class OwnUsage:
 
     def of(self, partitions: list[int]) -> list[UsagePart]:
         """What it knows. Raises NotOwned if one of these partitions is not owned, or is still replayed."""
-        parts = [partition.usage.part() for partition in self.owned.ready(partitions)]
+        ready = self.owned.ready(partitions)
+        stored = stored_bytes({*self.owned, *ready})
+        parts = [partition.usage.part(stored[partition.id]) for partition in ready]
         return [*parts, of_scans(self.pending())]
 
     def answer(self, body: bytes) -> list[UsagePart]:

@@ -49,7 +49,6 @@ class PartitionUsage:
         self._lock = threading.Lock()
         self._counts = Counts()
         self._sizes = SeriesSizes()
-        self._stored: dict[TableId, Stored] = {}
         self._words: dict[str, tuple[int, int]] = {}
         self._sampled_ns = 0
         self._seen_ns = 0  # of the last sample in this process
@@ -144,16 +143,15 @@ class PartitionUsage:
                     use = self._counts.of(day, table)
                     use.memory_byte_s += of.memory_bytes * seconds if of_memory else 0.0
                     use.magnetic_byte_s += of.magnetic_bytes * seconds
-            self._stored = dict(stored)
             self._sampled_ns = self._seen_ns = now_ns
             self._counts.age(now_ns // DAY_NS)
             self._words = {name: of for name, of in self._words.items() if of[1] > now_ns - _WORDS_KEPT_NS}
 
-    def part(self) -> UsagePart:
-        """What is counted, and stored as of the last sample. Any thread."""
+    def part(self, stored: Mapping[TableId, Stored]) -> UsagePart:
+        """What is counted, beside what is `stored` now. Any thread."""
         with self._lock:
             uses = [(day, names_of(table), replace(use)) for day, table, use in self._counts.entries()]
-            return UsagePart(uses, [(names_of(table), of) for table, of in self._stored.items()])
+        return UsagePart(uses, [(names_of(table), of) for table, of in stored.items()])
 
 
 def _beyond(batch: RecordBatch, first: int) -> RecordBatch:

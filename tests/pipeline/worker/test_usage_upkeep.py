@@ -11,8 +11,11 @@ import numpy as np
 from deltalake import DeltaTable
 from prometheus_client import REGISTRY
 
+from pipeline.api.inventory.usage import OwnUsage
 from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.partitions.partition import Partition
+from pipeline.stream.partitions.stored_bytes import stored_bytes
+from pipeline.stream.progress import Progress
 from pipeline.stream.usage.counts import DAY_NS, by_account
 from pipeline.worker.metered_queries import QueryUses
 from pipeline.worker.usage_upkeep import UsageUpkeep
@@ -41,7 +44,7 @@ async def test_what_accounts_store_is_what_metrics_and_the_disk_say(tmp_path: Pa
 
     await UsageUpkeep(OwnedPartitions(1, [partition]), QueryUses("w", lambda: NOW_NS), lambda: NOW_NS).sample()
 
-    found = by_account(partition.usage.part())
+    found = by_account(partition.usage.part(stored_bytes([partition])[PARTITION]))
     folders = [log.parent for log in (tmp_path / "magnetic").rglob("_delta_log")]
     on_disk = sum((folder / path).stat().st_size for folder in folders for path in _files(folder))
     assert len(folders) == len(TABLES)
@@ -54,6 +57,27 @@ async def test_what_accounts_store_is_what_metrics_and_the_disk_say(tmp_path: Pa
         assert metric("magnetic_bytes", account) == stored.magnetic_bytes
         assert metric("memory_bytes", account) == stored.memory_bytes
     store.close()
+
+
+def test_what_is_stored_is_known_at_once_after_a_start(tmp_path: Path) -> None:
+    """It is counted when it is asked for, and not some seconds later."""
+    templates = {("d", "t"): TableSettings(from_config=True)}
+    nothing: Any = None
+    store = open_store(tmp_path, templates=templates, clock_ns=lambda: NOW_NS)
+    store.apply(arrived(store, TABLES[0], 0, [Row((("s", "1"),), NOW_NS, (("v", 1.0),))]))
+    store.advance(PARTITION, 0)
+    store.commit_all()
+    store.close()
+
+    again = open_store(tmp_path, templates=templates, clock_ns=lambda: NOW_NS)
+    progress = Progress(lambda: 1, lambda _: None, lambda: NOW_NS, applied_offset=0)
+    partition = Partition(0, PARTITION, again, nothing, nothing, progress, 1)
+    (part, _) = OwnUsage(OwnedPartitions(1, [partition]), list).of([0])
+
+    ((names, stored),) = part.stored
+    assert names == ("farm", "d", "t")
+    assert stored.magnetic_bytes == sum(path.stat().st_size for path in (tmp_path / "magnetic").rglob("*.parquet")) > 0
+    again.close()
 
 
 async def test_an_account_whose_partitions_are_another_workers_has_nothing_here(tmp_path: Path) -> None:

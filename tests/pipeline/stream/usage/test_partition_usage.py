@@ -88,7 +88,7 @@ def test_what_is_read_again_after_a_kill_is_not_counted_again(
         usage.load()
     read(usage, 0, len(frames))  # another consumer may be further behind
 
-    assert summed([usage.part()]) == summed([whole.part()])
+    assert summed([usage.part({})]) == summed([whole.part({})])
 
 
 def test_a_word_that_is_in_the_log_twice_counts_once() -> None:
@@ -98,7 +98,7 @@ def test_a_word_that_is_in_the_log_twice_counts_once() -> None:
     usage.count(1, [], [(0, word), (1, word)])
     usage.count(2, [], [(2, QueryUse("other", 1, 0, word.scans))])
 
-    ((_, _, use),) = usage.part().uses
+    ((_, _, use),) = usage.part({}).uses
     assert (use.queries, use.scanned_bytes, use.metered_bytes) == (2, 200, 2000)
 
 
@@ -108,7 +108,7 @@ def test_a_record_counts_on_the_day_of_its_arrival() -> None:
 
     usage.count(2, [batch(FARM, [0, 1, 2], np.array([midnight - 1, midnight, midnight + 1], np.int64))])
 
-    assert [(day, use.records) for day, _, use in sorted(usage.part().uses)] == [(DAY, 1), (DAY + 1, 2)]
+    assert [(day, use.records) for day, _, use in sorted(usage.part({}).uses)] == [(DAY, 1), (DAY + 1, 2)]
 
 
 def test_the_magnetic_tier_counts_while_nothing_runs_and_memory_does_not(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_the_magnetic_tier_counts_while_nothing_runs_and_memory_does_not(tmp_pat
     again.load()
     again.sample(noon + 13 * hour_ns, {FARM: Stored(10, 100)})
 
-    found = {day: use for day, _, use in again.part().uses}
+    found = {day: use for day, _, use in again.part({}).uses}
     assert found[DAY].memory_byte_s == 10 * 3600
     assert found[DAY].magnetic_byte_s == 100 * 3600 * 12
     assert found[DAY + 1].magnetic_byte_s == 100 * 3600 * 1
@@ -137,7 +137,7 @@ def test_a_clock_that_is_set_back_stores_nothing_for_less_than_no_time() -> None
 
     usage.sample((DAY - 5) * DAY_NS, {FARM: Stored(1, 1)})
 
-    assert all(use.magnetic_byte_s == 0 for _, _, use in usage.part().uses)
+    assert all(use.magnetic_byte_s == 0 for _, _, use in usage.part({}).uses)
 
 
 def test_days_of_long_ago_are_added_to_the_first_of_their_month() -> None:
@@ -145,14 +145,14 @@ def test_days_of_long_ago_are_added_to_the_first_of_their_month() -> None:
     first = first_of_month(DAY)
     for offset, day in enumerate((first, first + 1, first + 40, first + 100)):
         usage.count(offset, [batch(FARM, [offset], np.array([day * DAY_NS], np.int64))])
-    before = by_account(usage.part())["farm"][0]
+    before = by_account(usage.part({}))["farm"][0]
 
     usage.sample((first + 101) * DAY_NS, {})
 
-    assert [day for day, _, _ in sorted(usage.part().uses)] == [first, first + 40, first + 100]
-    assert by_account(usage.part())["farm"][0] == before
+    assert [day for day, _, _ in sorted(usage.part({}).uses)] == [first, first + 40, first + 100]
+    assert by_account(usage.part({}))["farm"][0] == before
     usage.sample((first + 1000) * DAY_NS, {})
-    assert usage.part().uses == []
+    assert usage.part({}).uses == []
 
 
 def test_the_counts_of_a_lost_log_go_on_with_the_next_one(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_the_counts_of_a_lost_log_go_on_with_the_next_one(tmp_path: Path) -> Non
     again = PartitionUsage(state_in(tmp_path))
     again.load(state_in(tmp_path, "lost/readings/0"))
 
-    assert by_account(again.part())["farm"][0].records == 2
+    assert by_account(again.part({}))["farm"][0].records == 2
 
 
 def test_damaged_usage_is_told_and_begins_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
