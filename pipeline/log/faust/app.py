@@ -21,6 +21,7 @@ from typing import Any
 import faust
 from faust.tables import TableManager
 
+from pipeline.log.faust import NoWebClient
 from pipeline.log.faust.transport import LogUse, Transport
 
 STREAM_BUFFER_EVENTS = 64  # each event is a batch of readings
@@ -72,6 +73,7 @@ def new_app(use: LogUse, *, name: str = "streamgauge", **settings: Any) -> App:
         broker=NOT_USED,
         autodiscover=False,
         TableManager=_NoTables,
+        HttpClient=NoWebClient,
         value_serializer="raw",
         web_enabled=False,
         topic_disable_leader=True,
