@@ -24,6 +24,7 @@ from rules.alerts.transition import Transition, alert_id
 from rules.errors import RuleSnapshotError
 from rules.evaluation.block import Block
 from rules.evaluation.watch import Watch
+from rules.kinds.feedback import Mark
 from rules.rule import Rule, RuleSet
 from rules.rule_warnings import Work
 from rules.saved.snapshot import decode_state
@@ -93,6 +94,12 @@ class Engine:
         if block is None or block.positions.get(partition, -1) >= offset:
             return []
         return block.forget(dimensions, time_ns)
+
+    def mark(self, partition: str, offset: int, table: TableId, mark: Mark) -> None:
+        """What an operator said of an alert counts from `offset` on, if its rule still exists."""
+        block = self._blocks.get(table)
+        if block is not None and block.positions.get(partition, -1) < offset:
+            block.mark(mark)
 
     def begin(self, rules: RuleSet, clock: ListeningClock | None = None) -> None:
         """Judge by these rules, before anything else. `clock` is that of the position at which reading begins."""

@@ -48,6 +48,7 @@ def record_of(transition: Transition) -> WriteRecord:
 def _values(transition: Transition) -> Iterator[_Cell]:
     data = transition.entry["event"]["data"]
     note = transition.note or {}
+    ack, feedback = ({}, note) if "verdict" in note else (note, {})
     texts = {
         "alert_id": transition.alert_id,
         "kind": transition.kind,
@@ -57,9 +58,12 @@ def _values(transition: Transition) -> Iterator[_Cell]:
         "labels": _json(data.get("labels", {})),
         "reason": data.get("reason"),
         "muted": transition.muted,
-        "acknowledged_by": note.get("by"),
-        "acknowledged_why": note.get("why"),
-        "acknowledged_until": None if note.get("until_ns") is None else rfc3339(note["until_ns"]),
+        "acknowledged_by": ack.get("by"),
+        "acknowledged_why": ack.get("why"),
+        "acknowledged_until": None if ack.get("until_ns") is None else rfc3339(ack["until_ns"]),
+        "verdict": feedback.get("verdict"),
+        "feedback_by": feedback.get("by"),
+        "feedback_comment": feedback.get("why"),
     }
     cells: dict[str, Value | None] = {
         **{name: _cut(text or "") for name, text in texts.items()},

@@ -15,6 +15,7 @@ DIMENSIONS = ("rule", "table_name", "zone", "measure", "dimensions")
 _TEXTS = (
     *("alert_id", "kind", "status", "severity", "summary", "labels", "reason", "muted"),
     *("acknowledged_by", "acknowledged_why", "acknowledged_until"),
+    *("verdict", "feedback_by", "feedback_comment"),
 )
 MEASURES = {
     **dict.fromkeys(_TEXTS, MeasureType.VARCHAR),

@@ -35,6 +35,7 @@ class FrameKind(enum.StrEnum):
     TICK = "tick"  # one `tick.Tick`: no message, but the time in which a gateway listened
     RULES = "rules"  # one `generation.Generation`: no message, but the rules in force from here on
     FORGET = "forget"  # one `forgetting.Forget`: no message, but a device that was decommissioned
+    FEEDBACK = "feedback"  # one `feedback.Feedback`: no message, but what an operator said of an alert
     USAGE = "usage"  # one `query_use.QueryUse`: no message, but what queries have used
     DELETE = "delete"  # one `deleting.Delete`: no message, but a DELETE of rows that came before it
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
+from pipeline.log.feedback import Feedback, feedback_of
 from pipeline.log.forgetting import Forget, forget_of
 from pipeline.log.frame import Frame, FrameKind
 from pipeline.log.generation import Generation, generation_of
 from pipeline.log.tick import Tick, tick_of
 
-Word: TypeAlias = Tick | Generation | Forget
+Word: TypeAlias = Tick | Generation | Forget | Feedback
 
 WORDS: Mapping[FrameKind, Callable[[Frame], Word]] = {
     FrameKind.TICK: tick_of,
     FrameKind.RULES: generation_of,
     FrameKind.FORGET: forget_of,
+    FrameKind.FEEDBACK: feedback_of,
 }
 
 

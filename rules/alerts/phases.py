@@ -133,6 +133,8 @@ class Phases:
     def evaluate(self, judged: Judged) -> list[Change]:
         """The changes by these values; those of each subject are in order."""
         normal, values = self._timetable.at(judged.time_ns), judged.value
+        if judged.slack is not None:
+            normal = normal.wider(judged.slack)
         beyond: Bools = (values < normal.min) | (values > normal.max)
         if judged.eligible is not None:
             beyond &= judged.eligible

@@ -44,6 +44,10 @@ class Normal(NamedTuple):
     clear_min: Any
     clear_max: Any
 
+    def wider(self, by: Any) -> Normal:
+        """The same with both ends further apart, by `by` each."""
+        return Normal(self.min - by, self.max + by, self.clear_min - by, self.clear_max + by)
+
     def each(self, chosen: Indices, count: int) -> Iterator[Normal]:
         """The same as numbers for each of the chosen of `count` values."""
         return map(Normal, *(np.broadcast_to(np.asarray(part), count)[chosen].tolist() for part in self))

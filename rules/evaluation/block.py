@@ -20,6 +20,7 @@ from rules.evaluation.compositions import compositions
 from rules.evaluation.lane import Found, Lane
 from rules.evaluation.lateness import WaitingLane
 from rules.evaluation.watch import Watch
+from rules.kinds.feedback import Adjustable, Mark
 from rules.kinds.judging import Ids
 from rules.kinds.kind import Judging
 from rules.rule import Rule
@@ -87,6 +88,12 @@ class Block:
         wanted = dimensions.items()
         series = [number for number, key in enumerate(self.index.keys) if wanted <= dict(key.dimensions).items()]
         return self._told(self.silences.forget(np.array(series, np.intp), time_ns), lambda _: time_ns)
+
+    def mark(self, mark: Mark) -> None:
+        """What an operator said of an alert counts from now on, if the bounds of its rule follow that."""
+        watch = self.watch(mark.rule)
+        if watch is not None and isinstance(watch.judge, Adjustable):
+            watch.judge.feedback.take(mark)
 
     def tick(self, tick: Listened) -> list[Transition]:
         """The transitions caused by time, in the order of the rules."""

@@ -9,7 +9,8 @@ are judged, and a series without a sample in the window of its zone is missing. 
 fourth series, or loses it, is learnt anew.
 
 The value is -log10 p: 6 is one in a million. Its bound follows from `budget`, the false alerts that are accepted: a
-signal is judged `1 day / every` times a day, so with 1 a day per 1000 series and `every: 1m` it is 6.16. Values count
+signal is judged `1 day / every` times a day, so with 1 a day per 1000 series and `every: 1m` it is 6.16. It
+follows what operators say of alerts (`rules.kinds.feedback`). Values count
 from 200 windows on. What is unusual is not learnt, until it has lasted for 500 windows; then it is normal.
 """
 
@@ -30,6 +31,7 @@ from rules.definition.keys import SPAN, Form, Key, Section, choice
 from rules.definition.selection import ZONE_NAME, Selection
 from rules.detectors.auto import FEATURES, Auto
 from rules.detectors.peers import ALONE, AT_LEAST
+from rules.kinds.feedback import Feedback
 from rules.kinds.judging import Active, Facts, Ids, Inputs, Judge, Judged
 from rules.kinds.kind import Kind, OnMeasure
 from rules.kinds.windows import Window, ZoneWindows
@@ -80,6 +82,7 @@ class DetectorJudge:
 
     def __init__(self, measure: str, index: SeriesIndex, detector: Detector) -> None:
         self.subjects = index
+        self.feedback = Feedback()
         self._windows = ZoneWindows(measure, index, duration_ns(detector.every))
         self._auto = Auto(log_p=-detector.bounds.max * math.log(10))
         self._mode: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
@@ -107,6 +110,7 @@ class DetectorJudge:
         known = np.flatnonzero(self._mode[: len(self.subjects)] != _NEW)
         return {
             **self._windows.snapshot(),
+            "feedback": self.feedback.snapshot(),
             "known": packed(known, np.uint32),
             "mode": packed(self._mode[known], np.uint8),
             **{f"auto.{name}": data for name, data in self._auto.snapshot(known).items()},
@@ -115,6 +119,8 @@ class DetectorJudge:
     def restore(self, arrays: Arrays, ids: Ids) -> None:
         """Restore saved windows and what is usual."""
         self._windows.restore(arrays, ids.series)
+        if "feedback" in arrays:  # older programs did not save it
+            self.feedback.restore(arrays["feedback"])
         known = ids.series[unpacked(arrays["known"], np.uint32)]
         self._mode[known] = unpacked(arrays["mode"], np.uint8)
         of_auto = {name.removeprefix("auto."): data for name, data in arrays.items() if name.startswith("auto.")}
@@ -128,14 +134,22 @@ class DetectorJudge:
         row, subject, time_ns, value = (
             np.concatenate([getattr(part, name) for part in parts]) for name in ("row", "subject", "time_ns", "value")
         )
-        return Judged(row, subject, time_ns, value, None, repeats=len(parts) > 1, judged=len(value), facts=facts)
+        slack = None if parts[0].slack is None else np.concatenate([part.slack for part in parts])
+        return Judged(
+            *(row, subject, time_ns, value, None),
+            repeats=len(parts) > 1,
+            judged=len(value),
+            slack=slack,
+            facts=facts,
+        )
 
     def _judge(self, windows: Sequence[Window]) -> Judged:
         """The values of windows of different zones."""
+        zones = [window.zone for window in windows]
         mean = np.full(len(self._mode), np.nan)
         for window in windows:
             mean[window.series] = window.total / window.count
-        place = self._windows.places([window.zone for window in windows])[: len(mean)]
+        place = self._windows.places(zones)[: len(mean)]
         is_known = (self._mode != _NEW) | ~np.isnan(mean)
         series = np.flatnonzero((place >= 0) & is_known[: len(place)])
         place = place[series]
@@ -149,7 +163,13 @@ class DetectorJudge:
             (int(series[at]), int(time_ns[at])): _facts(numbers[at], FEATURES[verdict.feature[at]], value[at])
             for at in np.flatnonzero(value >= _TOLD)
         }
-        return Judged(row.astype(np.intp), series, time_ns.astype(np.int64), value, None, repeats=False, facts=facts)
+        slack = self.feedback.slack(zones)
+        return Judged(
+            *(row.astype(np.intp), series, time_ns.astype(np.int64), value, None),
+            repeats=False,
+            slack=None if slack is None else slack[place],
+            facts=facts,
+        )
 
     def _choose_mode(self, series: Indices, group: Indices) -> None:
         """Begin anew with signals whose values are compared with others now, or no more."""

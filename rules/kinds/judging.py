@@ -52,6 +52,7 @@ class Judged:
     judged     how many have a value, if this is counted
     too_wide   how many have none, because the gap before them was too long
     undefined  how many have none, because what is computed is not a number there
+    slack      how much further than the bounds each value may reach; negative: less far; None: 0
     facts      by subject and time, what else is known of its value, for annotations
     """
 
@@ -65,6 +66,7 @@ class Judged:
     judged: int = 0
     too_wide: int = 0
     undefined: int = 0
+    slack: Float64s | None = None
     facts: Mapping[tuple[int, int], Facts] = field(default_factory=dict)
 
     def __len__(self) -> int:

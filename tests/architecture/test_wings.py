@@ -50,7 +50,7 @@ RULES = {
     "rule_warnings": "definition kinds rule alerts",
     "silence": "values definition kinds rule saved alerts",
     "evaluation": "values definition kinds rule saved alerts rule_warnings silence",
-    "engine": "values rule saved alerts rule_warnings evaluation",
+    "engine": "values kinds rule saved alerts rule_warnings evaluation",
     "replaying": "values definition files kinds rule alerts evaluation engine",
     "unit_tests": "definition files rule alerts replaying",
 }

@@ -24,6 +24,7 @@ from pipeline.log.dead_letter import (
 from pipeline.log.deleting import Delete, delete_of, encode_delete
 from pipeline.log.embedded.folder import open_folder
 from pipeline.log.embedded.topic_file import TopicFile
+from pipeline.log.feedback import Feedback, Verdict, encode_feedback, feedback_of
 from pipeline.log.forgetting import Forget, encode_forget, forget_of
 from pipeline.log.frame import FrameKind, decode_frame, encode_frame
 from pipeline.log.generation import Generation, encode_generation, generation_of
@@ -88,6 +89,14 @@ def test_a_device_that_is_forgotten(golden: Golden) -> None:
     frame = decode_frame(golden("frame-forget.msgpack", encode_forget(forget)))
 
     assert (frame.kind, frame.accounts, forget_of(frame)) == (FrameKind.FORGET, ["farm"], forget)
+
+
+def test_feedback_on_an_alert(golden: Golden) -> None:
+    feedback = Feedback("farm", "db", "t", "g/Odd", "gh-1", "0f6c1d2e9b7a4c35d81b66e2a94f03c7", Verdict.FALSE, T)
+
+    frame = decode_frame(golden("frame-feedback.msgpack", encode_feedback(feedback)))
+
+    assert (frame.kind, frame.accounts, feedback_of(frame)) == (FrameKind.FEEDBACK, ["farm"], feedback)
 
 
 def test_what_queries_have_used(golden: Golden) -> None:

@@ -6,6 +6,7 @@ So the archive is a function of the log: a worker that takes [alerts] over makes
     {told: {group, number, at_ns}}  the owner of [alerts] decided at that time to tell a group, for the `number`th time
     {settled: …}, {retried: …}      a delivery was delivered or given up; or is to be tried again
     {acked: …}, {unacked: …}        somebody acknowledged an alert, or took that back
+    {feedback: …}                   somebody said of an alert that it was false, or right
     {silence: …}, {silence_ended: …}
     {recorded: {below}}             transitions of messages below this offset are in the table of the store
 
@@ -71,6 +72,8 @@ class Fold:
                 self._ack(ack)
             case {"unacked": ack}:
                 self._unack(ack)
+            case {"feedback": feedback}:
+                self._feedback(feedback)
             case {"silence": silence}:
                 self._silence(silence)
             case {"silence_ended": ended}:
@@ -189,6 +192,12 @@ class Fold:
             alert.acked_json = None
             self._note(alert, "unacknowledged", ack["at_ns"], {"by": ack["by"]})
             self._look_at_groups_of(alert)
+
+    def _feedback(self, feedback: Mapping[str, Any]) -> None:
+        alert = self._work.alert(feedback["id"])
+        if alert is not None and alert.account == feedback["account"]:
+            kept = {name: feedback[name] for name in ("by", "why", "verdict", "at_ns")}
+            self._note(alert, "feedback", feedback["at_ns"], kept)
 
     def _firing(self, ack: Mapping[str, Any]) -> AlertRow | None:
         alert = self._work.alert(ack["id"])

@@ -10,7 +10,7 @@ import orjson
 
 from pipeline.alerting.routing.entry import Entry
 
-TRANSITIONS = ("firing", "updated", "acknowledged", "unacknowledged", "resolved")
+TRANSITIONS = ("firing", "updated", "acknowledged", "unacknowledged", "feedback", "resolved")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +18,10 @@ class Transition:
     """A transition.
 
     kind        one of TRANSITIONS
-    at_ns       when: of an acknowledgement by the host's clock, else by the sample
+    at_ns       when: of an acknowledgement or feedback by the host's clock, else by the sample
     log_offset  of its message in [alerts]
     muted       why nobody was told of the alert at that time, if so: silenced or inhibited
-    note        who acknowledged it, why, and until when
+    note        who acknowledged it, why, and until when; or who gave which verdict on it, and why
     """
 
     seq: int

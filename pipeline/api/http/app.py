@@ -31,6 +31,7 @@ from pipeline.api.http.routes import (
     deletes,
     devices,
     explain,
+    feedback,
     imports,
     internal,
     latest,
@@ -134,6 +135,7 @@ def create_app(services: Services) -> FastAPI:
         alert_stream,  # before /v1/alerts/{alert_id}
         alert_life,
         explain,
+        feedback,
         silences,
         rules,
         devices,

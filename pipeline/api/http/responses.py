@@ -19,6 +19,7 @@ from pipeline.alerting.archive.transition import TRANSITIONS
 from pipeline.alerting.routing.groups import MuteKind
 from pipeline.config.roles import Role
 from pipeline.log.dead_letter import Reason
+from pipeline.log.feedback import Verdict
 from pipeline.stream.normalise.alterations import Alteration
 from rules.alerts.reason import Reason as NoValue
 from rules.alerts.transition import Status
@@ -264,6 +265,7 @@ _TRANSITION = {
     "by": "Ada",
     "why": "the vent is stuck, I am on my way",
     "until": "2026-11-23T12:00:00Z",
+    "verdict": None,
 }
 
 
@@ -272,7 +274,7 @@ class AlertTransition(TypedDict):
 
     id: Annotated[str, Field(description="of the alert")]
     kind: Annotated[str, _one_of(*TRANSITIONS, description="what happened")]
-    time: Annotated[Time, Field(description="of the sample; of an acknowledgement, when it was made")]
+    time: Annotated[Time, Field(description="of the sample; of an acknowledgement or feedback, when it was made")]
     status: Annotated[str, _one_of(*Status, description="of the alert from then on")]
     rule: Annotated[str, Field(description="group/alert")]
     table: Table
@@ -282,16 +284,27 @@ class AlertTransition(TypedDict):
     labels: Annotated[dict[str, str], Field(description="of the rule")]
     annotations: Annotated[dict[str, str], Field(description="of the rule, filled in")]
     muted: Annotated[str | None, Field(description="silenced or inhibited at that time; null if neither")]
-    by: Annotated[str | None, Field(description="who acknowledged it")]
-    why: Annotated[str | None, Field(description="the reason")]
+    by: Annotated[str | None, Field(description="who acknowledged it, or gave feedback")]
+    why: Annotated[str | None, Field(description="the reason, or the comment")]
     until: Annotated[Time | None, Field(description="until when it is acknowledged")]
+    verdict: Annotated[str | None, _one_of_or_null(*Verdict, description="of feedback; else null")]
 
 
-@_shown(alert=_ALERT, transitions=[_TRANSITION])
+class Feedback(TypedDict):
+    """What an operator said of an alert."""
+
+    verdict: Annotated[str, _one_of(*Verdict, description="what it was")]
+    by: Annotated[str, Field(description="who")]
+    comment: Annotated[str, Field(description="may be empty")]
+    at: Annotated[Time, Field(description="when")]
+
+
+@_shown(alert=_ALERT, feedback=None, transitions=[_TRANSITION])
 class AlertShown(TypedDict):
     """An alert, and all that happened to it."""
 
     alert: Alert
+    feedback: Annotated[Feedback | None, Field(description="the newest; null if there was none")]
     transitions: list[AlertTransition]
 
 

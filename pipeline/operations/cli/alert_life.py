@@ -1,4 +1,4 @@
-"""`streamgauge alerts show|ack|unack|silence|silences|unsilence`."""
+"""`streamgauge alerts show|ack|unack|feedback|silence|silences|unsilence`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.operations.cli.asking import client, list_options, server_options
 from pipeline.operations.cli.output import Listing, note, print_text, show
 
 _SHOWN = ("status", "since", "rule", "table", "zone", "value", "dimensions", "labels", "annotations")
-_TRANSITION = ("time", "kind", "value", "muted", "by", "why", "until")
+_TRANSITION = ("time", "kind", "value", "muted", "by", "why", "until", "verdict")
 _SILENCE = ("is_active", "from", "to", "every", "matchers", "by", "why", "id")
 
 _by = click.option("--by", default=getpass.getuser, show_default="your user name", help="Who.")
@@ -53,6 +53,22 @@ def unack(context: click.Context, alert: str, by: str) -> None:
     with client(context) as server:
         server.post("v1", "alerts", alert, "unack", body={"by": by})
     note(f"{alert} is not acknowledged any more")
+
+
+@click.command(short_help="Say whether an alert was false or right.")
+@click.argument("alert", metavar="ID")
+@click.option("--false", "verdict", flag_value="false", help="It was no anomaly, or nothing that matters.")
+@click.option("--right", "verdict", flag_value="right", help="It was right to tell.")
+@click.option("--comment", default="", help="Why, or what it was.")
+@_by
+@server_options
+def feedback(context: click.Context, alert: str, verdict: str | None, comment: str, by: str) -> None:
+    """Say whether an alert was false or right. Of a rule of the kind `detector` the bound of its zone follows."""
+    if verdict is None:
+        raise click.UsageError("say --false or --right")
+    with client(context) as server:
+        server.post("v1", "alerts", alert, "feedback", body={"verdict": verdict, "by": by, "comment": comment})
+    note(f"{alert} is marked as {verdict}")
 
 
 @click.command(short_help="Silence alerts.")
@@ -107,4 +123,4 @@ def silences(context: click.Context, form: str, *, ended: bool) -> None:
     show(Listing(_SILENCE, rows, answer, "silences"), form)
 
 
-COMMANDS = (show_alert, ack, unack, silence, silences, unsilence)
+COMMANDS = (show_alert, ack, unack, feedback, silence, silences, unsilence)

@@ -19,12 +19,14 @@ from typing import Any
 import orjson
 
 from pipeline.base import metrics
+from pipeline.log.feedback import Feedback, Verdict
 from pipeline.log.forgetting import Forget
 from pipeline.log.generation import Generation
 from pipeline.log.tick import Tick
 from pipeline.stream.rule_state.keep import Generations, RuleKeep
 from pipeline.stream.words import Word
 from rules import Engine, RuleFileError, RuleSet, RuleSnapshotError, Transition, rules_of, to_event
+from rules.kinds.feedback import Mark
 from rules.values.listening import Listened
 from store.objects.damage import Outcome, report
 from store.record import TableId
@@ -94,6 +96,11 @@ class RuleState:
         if isinstance(word, Forget):
             table = TableId(word.account, word.database, word.table)
             return self.engine.forget(partition, offset, table, word.dimensions, word.at_ns)
+        if isinstance(word, Feedback):
+            table = TableId(word.account, word.database, word.table)
+            mark = Mark(word.rule, word.zone, word.alert_id, word.verdict is Verdict.FALSE)
+            self.engine.mark(partition, offset, table, mark)
+            return []
         try:
             rules = rules_of(word.files)
         except RuleFileError as error:

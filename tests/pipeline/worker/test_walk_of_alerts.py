@@ -64,8 +64,13 @@ def test_alerts_of_a_zone_are_grouped_escalated_acknowledged_until_a_time_repeat
     walk.at(12, 30)
     assert walk.told("pager")[2:] == ["a1.resolved"]
     assert "+".join(walk.told("of-farm-1")[2:]).split("+") == ["a1.resolved", "a2.firing", "a2.resolved"]
-    kinds = [one["kind"] for one in walk.ask("farm-1", "GET", "/v1/alerts/a1")["transitions"]]
-    assert kinds == ["firing", "updated", "acknowledged", "resolved"]
+    walk.command("farm-1", "alerts", "feedback", "a1", "--false", "--by", "Ada", "--comment", "an open door")
+    walk.at(12, 31)
+    found = walk.ask("farm-1", "GET", "/v1/alerts/a1")
+    assert found["feedback"]["verdict"] == "false"
+    assert [one["kind"] for one in found["transitions"]] == [
+        *("firing", "updated", "acknowledged", "resolved", "feedback")
+    ]
 
 
 def test_a_silence_hides_until_its_end_and_a_maintenance_window_every_week(walk: Walk) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import orjson
@@ -35,7 +35,19 @@ def alert(parts: Parts, account: Account, alert_id: str) -> responses.AlertShown
     found = find_alert(parts, account, alert_id)
     (shown,) = shown_alerts(parts, [found])
     transitions = parts.alerts.transitions(account=account, alert_id=alert_id, limit=1000)
-    return {"alert": shown, "transitions": [shown_transition(one) for one in transitions]}
+    return {
+        "alert": shown,
+        "feedback": _newest_feedback(transitions),
+        "transitions": [shown_transition(one) for one in transitions],
+    }
+
+
+def _newest_feedback(transitions: Sequence[Transition]) -> responses.Feedback | None:
+    notes = [one.note for one in transitions if one.kind == "feedback" and one.note is not None]
+    if not notes:
+        return None
+    note = notes[-1]
+    return {"verdict": note["verdict"], "by": note["by"], "comment": note["why"], "at": rfc3339(note["at_ns"])}
 
 
 class Ack(BaseModel):
@@ -113,4 +125,5 @@ def shown_transition(transition: Transition) -> responses.AlertTransition:
         "by": note.get("by"),
         "why": note.get("why"),
         "until": None if until is None else rfc3339(until),
+        "verdict": note.get("verdict"),
     }

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.alerting.archive.alerts import AlertArchive
+from pipeline.alerting.history import record_of
 from pipeline.alerting.routing.plan import plan_for
 from pipeline.alerting.routing.silences import Silence, silence_to_json
 from pipeline.base.matchers import parse_matcher
@@ -36,6 +37,11 @@ def silence(text: str, *, start_s: int = 0, end_s: int | None = 100, account: st
     return {"silence": silence_to_json(of)}
 
 
+def feedback(verdict: str, *, account: str = "default") -> dict[str, Any]:
+    by = {"by": "Ada", "why": "an open door", "at_ns": 9 * S}
+    return {"feedback": {"id": "1", "account": account, "verdict": verdict, **by}}
+
+
 def ended(at_s: int, account: str = "default") -> dict[str, Any]:
     return {"silence_ended": {"id": "s1", "account": account, "at_ns": at_s * S}}
 
@@ -58,6 +64,19 @@ def test_an_acknowledged_alert_is_not_repeated_and_its_end_is_told(office: Offic
     office.append(62, entry("1", "resolved"))
 
     assert office.told() == [["1.firing"], ["1.resolved"]]
+
+
+def test_feedback_is_a_transition_that_is_recorded_and_that_nobody_is_told_of(office: Office) -> None:
+    office.append(0, entry("1"))
+    office.append(5, entry("1", "resolved"))
+    office.append(9, feedback("right", account="farm-7"), feedback("false"))
+
+    cells = {name: value for name, _, value in record_of(office.archive.transitions()[-1]).values}
+
+    assert kinds(office.archive)[2:] == [("1", "feedback", None)]
+    assert office.told() == [["1.firing"], ["1.resolved"]]
+    assert (cells["verdict"], cells["feedback_by"], cells["feedback_comment"]) == ("false", "Ada", "an open door")
+    assert cells["acknowledged_by"] == cells["acknowledged_why"] == ""
 
 
 @pytest.mark.parametrize(("at_s", "count"), [(119, 1), (120, 2), (121, 2)])

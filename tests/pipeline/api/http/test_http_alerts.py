@@ -12,7 +12,9 @@ import pytest
 
 from pipeline.alerting.routing.plan import plan_for
 from pipeline.config.roles import Role
-from pipeline.log.topics import ALERTS
+from pipeline.log.feedback import feedback_of
+from pipeline.log.frame import decode_frame
+from pipeline.log.topics import ALERTS, READINGS
 from tests.support.http_service import NS, HttpService
 
 TOKENS = {"seven": "farm-7", "eight": "farm-8", "reader": "farm-7"}
@@ -43,6 +45,7 @@ async def done(service: HttpService, http: httpx.AsyncClient, path: str, **body:
 
 
 ACK = {"by": "Ada", "why": "on my way", "until": "2h"}
+FEEDBACK = {"verdict": "false", "by": "Ada", "comment": "an open door"}
 SILENCE = {"matchers": ['zone_name="gh-1/north"'], "to": "2h", "by": "Ada", "why": "new pipes"}
 
 
@@ -64,6 +67,29 @@ async def test_an_alert_is_acknowledged_shown_and_taken_back(service: HttpServic
         ("firing", None),
         ("acknowledged", "Ada"),
         ("unacknowledged", "Bob"),
+    ]
+
+
+async def test_feedback_on_an_alert_that_has_resolved_is_shown_and_goes_to_the_rules(service: HttpService) -> None:
+    service.alert("a1", account="farm-7")
+    service.alert("a1", "resolved", account="farm-7")
+    async with service.client("seven") as http:
+        before = (await http.get("/v1/alerts/a1")).json()
+        await done(service, http, "/v1/alerts/a1/feedback", **FEEDBACK)
+        await done(service, http, "/v1/alerts/a1/feedback", verdict="right", by="Bob")
+        after = (await http.get("/v1/alerts/a1")).json()
+
+    at = after["transitions"][-1]["time"]
+    words = [feedback_of(decode_frame(message.value)) for message in service.admin.read(READINGS, 0, 10)]
+    assert before["feedback"] is None
+    assert after["feedback"] == {"verdict": "right", "by": "Bob", "comment": "", "at": at}
+    assert [(one["kind"], one["verdict"], one["why"]) for one in after["transitions"][2:]] == [
+        ("feedback", "false", "an open door"),
+        ("feedback", "right", ""),
+    ]
+    assert [(word.account, word.rule, word.alert_id, word.verdict) for word in words] == [
+        ("farm-7", "climate/TooHot", "a1", "false"),
+        ("farm-7", "climate/TooHot", "a1", "right"),
     ]
 
 
@@ -120,6 +146,7 @@ async def test_transitions_are_streamed_as_server_sent_events(service: HttpServi
     [
         ("/v1/alerts/a1/ack", ACK, 404),
         ("/v1/alerts/a1/unack", {"by": "Ada"}, 404),
+        ("/v1/alerts/a1/feedback", FEEDBACK, 404),
         ("/v1/silences/s1/end", {}, 404),
     ],
 )
@@ -144,6 +171,8 @@ async def test_an_account_neither_sees_nor_changes_what_is_anothers(
     [
         ("reader", "/v1/alerts/a1/ack", ACK, 403, "write"),
         ("reader", "/v1/silences", SILENCE, 403, "write"),
+        ("reader", "/v1/alerts/a1/feedback", FEEDBACK, 403, "write"),
+        ("seven", "/v1/alerts/a1/feedback", FEEDBACK | {"verdict": "maybe"}, 400, "'false' or 'right'"),
         ("seven", "/v1/alerts/a2/ack", ACK, 400, "has resolved"),
         ("seven", "/v1/alerts/a1/ack", {"by": "Ada"}, 400, "why"),
         ("seven", "/v1/silences", SILENCE | {"matchers": []}, 400, "matchers"),

@@ -144,6 +144,7 @@ def calls(letter_id: str) -> list[Call]:
         ("/v1/alerts/deliveries/retry", {"all_failed": True}, 200),
         ("/v1/alerts/alert-2/ack", {"by": "Ada", "why": "x"}, 200),
         ("/v1/alerts/alert-2/unack", {"by": "Ada"}, 200),
+        ("/v1/alerts/alert-2/feedback", {"by": "Ada", "verdict": "false"}, 200),
         ("/v1/alerts/none/ack", {"by": "Ada", "why": "x"}, 404),
         ("/v1/silences", {"matchers": ["a=b"], "by": "Ada", "why": "x"}, 200),
         ("/v1/silences/none/end", {}, 404),

@@ -41,7 +41,7 @@ OTHERS = {
     "migrate verify",
     *("up", "gateway", "worker", "console", "simulate", "alerts retry", "alerts deliveries retry", "measures retype"),
     *("receivers test", "alerts deliveries show", "alerts ack", "alerts unack", "alerts silence", "alerts unsilence"),
-    *("rules test", "rules backtest", "rules schema", "reload", "devices forget", "detect"),
+    *("rules test", "rules backtest", "rules schema", "reload", "devices forget", "detect", "alerts feedback"),
     *("measures unit", "dead-letters show", "dead-letters replay", "config show", "config schema", "config init"),
 }
 
