@@ -6,6 +6,8 @@ from the newest backwards: each commit names the files that it removed, and when
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,28 +30,50 @@ class _Commit:
 
 
 def version_at(
-    location: Path | S3Location, data: DataFiles, newest: Version, time_ns: int | None, number: int | None
+    location: Path | S3Location,
+    data: DataFiles,
+    newest: Version,
+    *,
+    time_ns: int | None = None,
+    number: int | None = None,
+    now_ns: int,
 ) -> Version:
     """The version with this number, or the newest one that there was at this time; one of the two is not None.
 
-    Costs a read for each commit since. Raises QueryFailed, which names the oldest version that can be read.
+    Costs a read for each commit since. Raises QueryFailed for a version that is not there yet, and for one that cannot
+    be read any more, with the oldest one that can.
     """
-    there = data.paths()
-    at = _commit(location, newest.number)
     if number is not None and number > newest.number:
         raise QueryFailed(f"there is no version {number} yet: the newest one is {newest.number}")
-    while at is not None and (at.number > number if number is not None else at.time_ns > (time_ns or 0)):
-        before = _commit(location, at.number - 1)
-        if before is None or not at.removed <= there:
-            asked = f"version {number}" if number is not None else f"what was there at {rfc3339(time_ns or 0)}"
-            raise QueryFailed(
-                f"{asked} cannot be read any more: the oldest version that is there is {at.number}, "
-                f"of {rfc3339(at.time_ns)}; files of earlier ones were deleted"
-            )
-        at = before
-    if at is None or at.number == newest.number:
+    last = _commit(location, newest.number)
+    if last is None:
         return newest
-    return Version(at.number, DeltaHandle.at(location, at.number).files(), {})
+    readable = _readable(location, last, data.paths())
+    if time_ns is not None and time_ns > max(now_ns, last.time_ns):  # whoever made it may have another clock
+        *_, oldest = readable
+        raise QueryFailed(f"{rfc3339(time_ns)} is in the future: it is {rfc3339(now_ns)} now, and {_told(oldest)}")
+    oldest = last
+    for oldest in readable:
+        if oldest.number == number or (time_ns is not None and oldest.time_ns <= time_ns):
+            return newest if oldest is last else _version(location, oldest.number)
+    asked = f"version {number}" if time_ns is None else f"what was there at {rfc3339(time_ns)}"
+    raise QueryFailed(f"{asked} cannot be read any more: {_told(oldest)}; files of earlier ones were deleted")
+
+
+def _readable(location: Path | S3Location, last: _Commit, there: AbstractSet[str]) -> Iterator[_Commit]:
+    """The commits of versions all of whose files are there, from the last one backwards."""
+    at: _Commit | None = last
+    while at is not None:
+        yield at
+        at = _commit(location, at.number - 1) if at.removed <= there else None
+
+
+def _told(oldest: _Commit) -> str:
+    return f"the oldest version that is there is {oldest.number}, of {rfc3339(oldest.time_ns)}"
+
+
+def _version(location: Path | S3Location, number: int) -> Version:
+    return Version(number, DeltaHandle.at(location, number).files(), {})
 
 
 def _commit(location: Path | S3Location, number: int) -> _Commit | None:

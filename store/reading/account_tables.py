@@ -145,7 +145,14 @@ class AccountTables:
         """
         pinned = self._pinned.table(table)
         newest = pinned.newest
-        version = version_at(newest.location, newest.data, newest.version, as_of.time_ns, as_of.number)
+        version = version_at(
+            newest.location,
+            newest.data,
+            newest.version,
+            time_ns=as_of.time_ns,
+            number=as_of.number,
+            now_ns=self._catalog.now_ns(),
+        )
         return pinned, version, self._visible_from_ns(pinned.info, version, ())
 
     def is_alone(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
+from deltalake import DeltaTable
 from hypothesis import given
 from test_deletes_against_oracle import DELETES, DeletingBench
 from test_store_against_oracle import TABLE
@@ -95,24 +96,25 @@ def _write(bench: TravellingBench, *values: float) -> None:
     bench.flush()
 
 
-def _time() -> str:
-    """Now, later than all commits before and earlier than all after."""
-    since = time.time_ns() // 1_000_000
-    while time.time_ns() // 1_000_000 <= since + 1:
+def _time(bench: TravellingBench) -> str:
+    """The time of the newest version; the next one is later."""
+    (folder,) = (log.parent for log in bench.folder.rglob("_delta_log"))
+    made_ms = int(DeltaTable(str(folder)).history(1)[0]["timestamp"])
+    while time.time_ns() // 1_000_000 <= made_ms:
         pass
-    return f"from_milliseconds({since + 1})"
+    return f"from_milliseconds({made_ms})"
 
 
 def test_a_time_chooses_the_version_that_was_the_newest(bench: TravellingBench) -> None:
     _write(bench, 1.0, 2.0)
-    first = _time()
+    first = _time(bench)
     _write(bench, 10.0)  # replaces the first row
-    second = _time()
+    second = _time(bench)
     bench.delete(("true", lambda _: True), False, True)
 
     assert _asked(bench, f"FOR TIMESTAMP AS OF {first}") == [[2, 3.0]]
     assert _asked(bench, f"FOR TIMESTAMP AS OF {second}") == [[2, 12.0]]
-    assert _asked(bench, f"FOR TIMESTAMP AS OF {_time()}") == [[0, None]]
+    assert _asked(bench, f"FOR TIMESTAMP AS OF {_time(bench)}") == [[0, None]]
     assert _asked(bench, "") == [[0, None]]
     both = f"AS a JOIN d.t FOR TIMESTAMP AS OF {second} AS b ON a.time = b.time"
     assert _asked(bench, f"FOR TIMESTAMP AS OF {first} {both}", "a.v, b.v") == [[1.0, 10.0], [2.0, 2.0]]
@@ -129,6 +131,8 @@ def test_what_was_deleted_cannot_be_read_after_a_purge(bench: TravellingBench) -
     with pytest.raises(SqlError, match=r"what was there at .* cannot be read any more"):
         _asked(bench, "FOR TIMESTAMP AS OF '2020-01-01'")
     assert _asked(bench, f"FOR VERSION AS OF {newest}") == [[1, 2.0]]
+    with pytest.raises(SqlError, match=r"2100-01-01T00:00:00Z is in the future: it is .* and the oldest .* \d+, of"):
+        _asked(bench, "FOR TIMESTAMP AS OF '2100-01-01'")
     with pytest.raises(SqlError, match=f"there is no version {newest + 1} yet: the newest one is {newest}"):
         _asked(bench, f"FOR VERSION AS OF {newest + 1}")
 
