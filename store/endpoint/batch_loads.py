@@ -22,7 +22,7 @@ from store.endpoint.context import Context
 from store.endpoint.errors import Conflict, ResourceNotFound, ServiceQuotaExceeded, Validation
 from store.endpoint.pages import page
 from store.endpoint.shapes import DATA_MODEL, violations
-from store.endpoint.write import find_table, refuse_own
+from store.endpoint.write import find_table, refuse_made
 from store.objects.read_files import open_file
 from store.record import TableId
 
@@ -34,8 +34,9 @@ REQUEST_MAX_BYTES = 2**16  # with its data model: it is kept in the catalog
 def create(call: Context) -> dict[str, object]:
     """Begin a task; one that was begun with the same ClientToken is returned. Raises EndpointError."""
     request = {name: value for name, value in call.request.items() if value is not None}
-    refuse_own(request["TargetDatabaseName"])
-    find_table(call.store, TableId(call.account, request["TargetDatabaseName"], request["TargetTableName"]))
+    table = TableId(call.account, request["TargetDatabaseName"], request["TargetTableName"])
+    refuse_made(call, table)
+    find_table(call.store, table)
     _bucket(call, request["DataSourceConfiguration"]["DataSourceS3Configuration"]["BucketName"])
     report = request["ReportConfiguration"].get("ReportS3Configuration")
     if report is None:

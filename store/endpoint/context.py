@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from store.catalog.rollup_table import RollupTable
 from store.endpoint.payload import Parts, WriteRecord
 from store.objects.location import S3Location
 from store.processes.job import Executor
@@ -107,3 +108,4 @@ class Context:
     operation: str
     buckets: Buckets = field(default_factory=dict)
     topics: Topics = field(default_factory=NoTopics)
+    rollups: Sequence[RollupTable] = ()

@@ -184,9 +184,8 @@ class Endpoint:
         buckets: Buckets,
     ) -> Context:
         region, now_ns, store, executor = region_of(headers), self._clock_ns(), self._store, self._executor
-        return Context(
-            request, headers, account, region, now_ns, store, executor, runner, operation, buckets, self._topics
-        )
+        of_server = (buckets, self._topics, self._rollups)
+        return Context(request, headers, account, region, now_ns, store, executor, runner, operation, *of_server)
 
     async def _on_tasks(self, call: Context) -> dict[str, object]:
         answer = await _in_catalog(call, batch_loads.OPERATIONS[call.operation])

@@ -18,7 +18,7 @@ from store.catalog.catalog import TableInfo, TableSettings
 from store.endpoint.context import Context
 from store.endpoint.import_rows import ImportRows, read_import_rows
 from store.endpoint.shapes import check
-from store.endpoint.write import WriteRecords, find_table, refuse_own, why_rejected
+from store.endpoint.write import WriteRecords, find_table, refuse_made, why_rejected
 from store.errors import DatabaseExists, TableExists
 from store.record import Applied, Int64s, Outcome, TableId
 
@@ -43,22 +43,27 @@ async def import_rows(write: WriteRecords, call: Context, table: TableId, body: 
 
     Raises Validation, UnknownDatabase, UnknownTable, LimitReached, TimeoutError, and as the writer.
     """
-    refuse_own(table.database)
-    info = await asyncio.to_thread(_table, call, table, create)
-    rows = await asyncio.to_thread(read_import_rows, body, info, call.now_ns)
+    refuse_made(call, table)
+    info, rows = await asyncio.to_thread(_rows_for, call, table, body, create=create)
     applied = await write.store_import(call, info, rows)
     return _told(call, rows, applied)
 
 
-def _table(call: Context, table: TableId, create: bool) -> TableInfo:
-    catalog = call.store.catalog
-    if create and catalog.ensure(table) is None:
+def _rows_for(call: Context, table: TableId, body: bytes, *, create: bool) -> tuple[TableInfo, ImportRows]:
+    """The table, created only if it may store one of the rows, and the rows."""
+    catalog, now_ns = call.store.catalog, call.now_ns
+    is_new = create and catalog.ensure(table) is None
+    if is_new:
         check("CreateTable", {"DatabaseName": table.database, "TableName": table.table})
-        with suppress(DatabaseExists):
-            catalog.create_database(table.account, table.database)
-        with suppress(TableExists):
-            catalog.create_table(table, TableSettings())
-    return find_table(call.store, table)
+    info = TableInfo(table, TableSettings(), now_ns, now_ns, {}) if is_new else find_table(call.store, table)
+    rows = read_import_rows(body, info, now_ns)
+    if not is_new or not rows.shapes:
+        return info, rows
+    with suppress(DatabaseExists):
+        catalog.create_database(table.account, table.database)
+    with suppress(TableExists):
+        catalog.create_table(table, TableSettings())
+    return find_table(call.store, table), rows
 
 
 def _told(call: Context, rows: ImportRows, applied: Applied) -> Imported:

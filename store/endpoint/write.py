@@ -32,9 +32,9 @@ class WriteRecords:
 
     async def handle(self, call: Context) -> dict[str, object]:
         """The response. Raises ResourceNotFound, Validation, RejectedRecords."""
-        database, table = call.request["DatabaseName"], call.request["TableName"]
-        refuse_own(database)
-        info = find_table(call.store, TableId(call.account, database, table))
+        table = TableId(call.account, call.request["DatabaseName"], call.request["TableName"])
+        refuse_made(call, table)
+        info = find_table(call.store, table)
         records = read_records(call.request, info.settings.zone)
         rejected = await self.store(call, info, records)
         if rejected:
@@ -101,6 +101,17 @@ def refuse_own(database: str) -> None:
     """Raises Validation for the database that the server alone changes."""
     if database == SYSTEM_DATABASE:
         raise Validation(f"The database {database} is written by the server alone; it can be read.")
+
+
+def refuse_made(call: Context, table: TableId) -> None:
+    """Raises Validation for a table whose rows the server makes: one of its own database, and a rollup table."""
+    refuse_own(table.database)
+    source = next((of.source for of in call.rollups if of.target == (table.database, table.table)), None)
+    if source is not None:
+        raise Validation(
+            f"The table {table.database}.{table.table} is a rollup table, which the server makes of {'.'.join(source)} "
+            "(`rollups` in its configuration): write to that one, or to a table of another name."
+        )
 
 
 def find_table(store: Reader, table: TableId) -> TableInfo:

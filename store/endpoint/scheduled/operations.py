@@ -30,7 +30,7 @@ from store.endpoint.scheduled_query import (
     change_scheduled,
     scheduled_queries,
 )
-from store.endpoint.write import find_table, refuse_own
+from store.endpoint.write import find_table, refuse_made
 from store.record import TableId
 from store.sql.parameters import SCHEDULED_RUNTIME
 
@@ -198,12 +198,12 @@ async def _check_query(call: Context, request: Mapping[str, Any]) -> None:
     target = (request.get("TargetConfiguration") or {}).get("TimestreamConfiguration")
     if target is None:
         return
-    refuse_own(target["DatabaseName"])
+    table = TableId(call.account, target["DatabaseName"], target["TableName"])
+    refuse_made(call, table)
     types = {of["Name"]: of["Type"].get("ScalarType", "of parts") for of in prepared["Columns"]}
     fault = target_fault(model_of(target), types)
     if fault is not None:
         raise Validation(fault)
-    table = TableId(call.account, target["DatabaseName"], target["TableName"])
     info = await call.runner.run(lambda: find_table(call.store, table), text=call.operation)
     key, mapped = info.settings.partition_key, {of["Name"] for of in target["DimensionMappings"]}
     if key is not None and key.is_required and key.dimension not in mapped:

@@ -15,6 +15,7 @@ from timestream_service import ACCOUNT, Clock, DirectWriter, Service
 from store.catalog.catalog import TableSettings
 from store.catalog.rollup_table import RollupTable
 from store.endpoint import Endpoint, WriteRecord
+from store.endpoint.errors import Validation
 from store.endpoint.rollups import maker, statement
 from store.endpoint.rollups.maker import SETTLED_NS
 from store.endpoint.rollups.statement import MOST_BINS, due_ranges
@@ -249,6 +250,21 @@ def test_averages_of_what_has_expired_are_read_of_it(tmp_path: Path) -> None:
 
     assert counts == sorted(counts, reverse=True)
     assert (counts[0] > counts[2], counts[-1]) == (True, 0)
+
+
+def test_the_server_alone_writes_a_rollup_table(tmp_path: Path) -> None:
+    """What a client would write would be replaced by what is made, or stand in its way."""
+    life = Life(tmp_path / "store", random.Random(7))
+    service = Service(life.store, life.clock, life.writer, life.endpoint)
+    table = {"DatabaseName": "farm", "TableName": "readings_10m"}
+
+    refused = service.error("WriteRecords", **table, Records=[{"MeasureName": "m"}])[2]
+    with pytest.raises(Validation) as of_import:
+        asyncio.run(life.endpoint.import_rows(ROLLED, b"", create=True))
+    life.close()
+
+    assert refused == str(of_import.value)
+    assert refused.startswith("The table farm.readings_10m is a rollup table, which the server makes of farm.readings")
 
 
 def test_a_rollup_table_serves_bins_of_its_own_only() -> None:

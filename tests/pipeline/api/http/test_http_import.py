@@ -195,6 +195,18 @@ async def test_a_table_that_is_created_has_a_name_that_create_table_takes(servic
     assert service.store.catalog.databases("default") == []
 
 
+async def test_no_table_is_created_for_rows_that_are_all_rejected(service: HttpService) -> None:
+    """It would be there, empty, though nothing was imported."""
+    row = {"sensor": ["a"], "measure_name": ["m"], "x": [1.0]}
+    rejected = await send(service, arrow({**row, "time": [NOW_NS + 3600 * NS]}))
+    before = service.store.catalog.databases("default")
+    taken = await send(service, arrow({**row, "time": [NOW_NS]}))
+
+    assert (rejected.status_code, rejected.json()["rows"], rejected.json()["new"]) == (200, 1, 0)
+    assert rejected.json()["rejected"][0]["reason"].startswith("The time is outside the range")
+    assert (before, taken.json()["new"]) == ([], 1)
+
+
 async def test_bytes_that_are_not_arrow_and_tables_that_are_not_there(service: HttpService) -> None:
     row = arrow({"sensor": ["a"], "measure_name": ["m"], "time": [NOW_NS - NS], "x": [1.0]})
     async with service.client() as http:
