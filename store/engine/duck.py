@@ -23,7 +23,7 @@ from duckdb.func import PythonUDFType
 
 from store.engine import interruption, vectorised
 from store.errors import MagneticUnavailable, OutOfMemory, QueryFailed
-from store.objects.s3_errors import OF_PYARROW, is_refusal
+from store.objects.s3_errors import OF_PYARROW, explained, is_refusal
 
 log = logging.getLogger(__name__)
 
@@ -175,8 +175,9 @@ def errors_mapped() -> Iterator[None]:
         raise OutOfMemory(str(error)) from error
     except (duckdb.Error, OSError) as error:
         text = str(error)
-        is_away = OF_PYARROW in text and not is_refusal(text)
-        raise (MagneticUnavailable if is_away else QueryFailed)(text) from error
+        if OF_PYARROW not in text:
+            raise QueryFailed(text) from error
+        raise (QueryFailed if is_refusal(text) else MagneticUnavailable)(explained(text)) from error
     except RuntimeError as error:  # DuckDB reports an interruption this way while it converts a result to Arrow
         if "interrupted" not in str(error).lower():
             raise

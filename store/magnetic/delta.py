@@ -33,7 +33,7 @@ from store.errors import MagneticTierError, MagneticUnavailable
 from store.magnetic import delta_log
 from store.magnetic.parquet import DataFile
 from store.objects.location import S3Location
-from store.objects.s3_errors import is_refusal
+from store.objects.s3_errors import explained, is_refusal
 from store.record import MeasureType
 from store.values.times import rfc3339
 
@@ -267,7 +267,7 @@ def errors_mapped(location: Path | S3Location) -> Iterator[None]:
         text = " ".join(_COLOUR.sub("", str(error)).split())
         if isinstance(error, CommitFailedError) and not _OF_STORAGE.search(text):
             raise Raced(text) from error
-        message = f"{_uri(location)}: {text}"
+        message = f"{_uri(location)}: {text if isinstance(location, Path) else explained(text)}"
         is_away = isinstance(location, S3Location) and _OF_STORAGE.search(text) and not is_refusal(text)
         raise (MagneticUnavailable if is_away else MagneticTierError)(message) from error
 

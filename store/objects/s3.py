@@ -15,7 +15,7 @@ from obstore.store import S3Store
 from store.errors import MagneticTierError, MagneticUnavailable, NoObject
 from store.objects.location import REQUEST_TIMEOUT_S, RETRY_TIMEOUT_S, S3Location
 from store.objects.objects import CHUNK_BYTES, check_path
-from store.objects.s3_errors import is_refusal
+from store.objects.s3_errors import explained, is_refusal
 
 PAGE_TIMEOUT_S = REQUEST_TIMEOUT_S + RETRY_TIMEOUT_S
 PAGE_SIZE = 1_000  # as S3 has it
@@ -134,4 +134,4 @@ class S3Objects:
             text = str(error)
             kind = ERRORS.get(type(error)) or (MagneticTierError if is_refusal(text) else MagneticUnavailable)
             now = " now" if kind is MagneticUnavailable else ""
-            raise kind(f"{self.url}: {path!r} cannot be {done}{now}: {text}") from error
+            raise kind(f"{self.url}: {path!r} cannot be {done}{now}: {explained(text)}") from error

@@ -26,6 +26,31 @@ _REFUSING_NAMES = frozenset(
     }
 )
 
+# The first that is found counts; signs are looked for in lower case, without underscores
+_REMEDIES = (
+    (
+        # where a library asks for the role of a machine, or of a container
+        re.compile(r"169\.254\.16[0-9.]+|169\.254\.170|missingauthenticationtoken"),
+        "there are no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, as this machine has no role",
+    ),
+    (
+        re.compile(
+            r"invalidaccesskeyid|signaturedoesnotmatch|invalidsignature|invalidclienttokenid|unrecognizedclient"
+        ),
+        "the server does not know these keys: compare AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    ),
+    (
+        re.compile(r"accessdenied|(?:code:?|status) 403\b"),
+        "the keys, or the role, do not allow it: docs/object-stores.md says what they must",
+    ),
+    (re.compile(r"nosuchbucket"), "there is no such bucket: create it"),
+    (re.compile(r"redirect without location|permanentredirect"), "the bucket is in another region: set AWS_REGION"),
+    (
+        re.compile(r"could not resolve|dns error|connection refused|networkconnection|error sending request"),
+        "the server cannot be reached: AWS_ENDPOINT_URL_S3 names one other than Amazon's",
+    ),
+)
+
 
 def is_refusal(text: str) -> bool:
     """Whether the bucket has responded, and will respond in the same way to the same request."""
@@ -34,3 +59,11 @@ def is_refusal(text: str) -> bool:
         return int(status[1] or status[2]) in _REFUSING_STATUSES
     name = _NAME.search(text)
     return name[1] in _REFUSING_NAMES if name is not None else _WRONG_REGION in text
+
+
+def explained(text: str) -> str:
+    """What is wrong and what to do about it, if that is known, and what the library says, in one line."""
+    said = " ".join(text.partition("Debug source:")[0].split())
+    words = said.replace("_", "").lower()
+    remedy = next((remedy for sign, remedy in _REMEDIES if sign.search(words)), None)
+    return said if remedy is None else f"{remedy} ({said})"

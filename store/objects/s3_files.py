@@ -15,7 +15,7 @@ from pyarrow import fs
 
 from store.errors import MagneticTierError, MagneticUnavailable
 from store.objects.location import S3Location
-from store.objects.s3_errors import is_refusal
+from store.objects.s3_errors import explained, is_refusal
 
 
 def filesystem(location: S3Location) -> fs.FileSystem:
@@ -37,7 +37,7 @@ def errors(location: S3Location, path: str, done: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        text = " ".join(str(error).split())
+        text = explained(str(error))
         if is_refusal(text):
             raise MagneticTierError(f"{location.url}: {path!r} cannot be {done}: {text}") from error
         raise MagneticUnavailable(f"{location.url}: {path!r} cannot be {done} now: {text}") from error

@@ -16,6 +16,7 @@ from pipeline.operations.importing.plan import Plan
 from store.errors import MagneticTierError
 from store.objects.location import S3Location, locate
 from store.objects.read_files import files_below, open_file
+from store.objects.s3_errors import explained
 
 CHUNK_ROWS = 250_000
 
@@ -64,7 +65,9 @@ def faults_of(file: SourceFile) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, EOFError) as error:
-        raise ImportFailed(f"{file.name} cannot be read: {' '.join(str(error).split())}") from error
+        text = str(error)
+        told = " ".join(text.split()) if isinstance(file.place, Path) else explained(text)
+        raise ImportFailed(f"{file.name} cannot be read: {told}") from error
 
 
 def columns_of(schema: pa.Schema, file: SourceFile) -> dict[str, pa.DataType]:
@@ -88,7 +91,7 @@ def listed(place: Place, shown: str) -> list[tuple[str, int]]:
     try:
         found = files_below(place, "")
     except OSError as error:
-        raise ImportFailed(f"{shown} cannot be listed: {error}") from error
+        raise ImportFailed(f"{shown} cannot be listed: {explained(str(error))}") from error
     if not found:
         raise ImportFailed(f"{shown} has no files")
     return found

@@ -18,14 +18,15 @@ from store.magnetic.delta import DeltaHandle
 from store.objects import s3, s3_files
 from store.objects.location import S3Location
 from store.objects.s3 import S3Objects
+from store.objects.s3_errors import explained
 
 REFUSALS = [
-    ("AccessDenied", 403),
-    ("InvalidAccessKeyId", 403),
-    ("SignatureDoesNotMatch", 403),
-    ("NoSuchBucket", 404),
-    ("MethodNotAllowed", 405),
-    ("PermanentRedirect", 301),  # the bucket of another region
+    ("AccessDenied", 403, "do not allow it"),
+    ("InvalidAccessKeyId", 403, "compare AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+    ("SignatureDoesNotMatch", 403, "compare AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+    ("NoSuchBucket", 404, "there is no such bucket: create it"),
+    ("MethodNotAllowed", 405, ""),
+    ("PermanentRedirect", 301, "set AWS_REGION"),
 ]
 PASSING = [("SlowDown", 503), ("InternalError", 500)]
 
@@ -109,14 +110,18 @@ CLIENTS: dict[str, tuple[Callable[[S3Location], object], type[StoreError]]] = {
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-@pytest.mark.parametrize(("code", "status"), REFUSALS)
-def test_what_the_bucket_refuses_is_the_operators(client: str, code: str, status: int) -> None:
+@pytest.mark.parametrize(("code", "status", "remedy"), REFUSALS)
+def test_what_the_bucket_refuses_is_the_operators(client: str, code: str, status: int, remedy: str) -> None:
+    """Who is told what to do about it, where that is known, in one line."""
     asks, expected = CLIENTS[client]
 
     with bucket(code, status) as location, pytest.raises(expected) as caught:
         asks(location)
 
+    told = str(caught.value)
     assert not isinstance(caught.value, MagneticUnavailable)
+    assert remedy in told or client == "duckdb reads"  # it asks by HEAD, and the answer has no code
+    assert ("\n" in told, "Debug source" in told) == (False, False)
 
 
 @pytest.mark.parametrize("client", CLIENTS)
@@ -124,6 +129,18 @@ def test_what_the_bucket_refuses_is_the_operators(client: str, code: str, status
 def test_what_may_pass_is_tried_again(client: str, code: str, status: int) -> None:
     with bucket(code, status) as location, pytest.raises(MagneticUnavailable):
         CLIENTS[client][0](location)
+
+
+def test_without_keys_a_machine_without_a_role_is_told_which_to_set() -> None:
+    """The libraries ask for the role of a machine then, at an address of which the operator has never heard."""
+    asked = "Generic S3 error: Error performing PUT http://169.254.169.254/latest/api/token in 1s - HTTP error"
+
+    told = explained(f"{asked}\n\nDebug source:\nGeneric {{\n")
+
+    assert (
+        told
+        == f"there are no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, as this machine has no role ({asked})"
+    )
 
 
 @pytest.mark.parametrize("client", CLIENTS)
