@@ -18,9 +18,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from rules.alerts.alert import alert_id
 from rules.alerts.ended import ended_by_deletion, ended_by_rules
 from rules.alerts.phases import Phase
-from rules.alerts.transition import Transition, alert_id
+from rules.alerts.transition import Transition
 from rules.errors import RuleSnapshotError
 from rules.evaluation.block import Block
 from rules.evaluation.watch import Watch

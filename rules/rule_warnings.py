@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from rules.alerts.transition import ALL_NAMES
+from rules.alerts.placeholders import ALL_NAMES
 from rules.definition.level import SEVERITY
 from rules.definition.selection import ACCOUNT, ZONE_NAME, Pattern
 from rules.definition.template import Placeholder, parse_template

@@ -7,30 +7,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from rules.alerts.absence import absence_key, saved_absences
+from rules.alerts.alert import Alert, Description
 from rules.alerts.flood import flood_alert
 from rules.alerts.raised import saved_alerts
 from rules.alerts.reason import Reason
-from rules.alerts.transition import Placeholders, Status, Transition, alert_id
+from rules.alerts.transition import Status, Transition
 from rules.definition.selection import ZONE_NAME
-from rules.definition.template import Template, parse_template
+from rules.definition.template import parse_template
 from rules.rule import RuleSet, labels_at
 from rules.saved.state import BlockState, RuleFacts, RuleState
 from rules.values.arrays import NEVER, unpacked
 from store.record import SeriesIndex
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A saved description of a rule, for `rules.alerts.transition`."""
-
-    name: str
-    measure: str
-    annotations: dict[str, Template]
 
 
 def ended_by_rules(state: BlockState, index: SeriesIndex, rules: RuleSet) -> list[Transition]:
@@ -62,7 +53,7 @@ def _ended(
 ) -> Iterator[Transition]:
     keys = state.subject_keys(saved)
     signals = state.signals.get(facts.measure) if saved.subjects is None else None
-    rule = Ended(
+    rule = Description(
         facts.name,
         facts.measure,
         {name: parse_template(text) for name, text in facts.annotations.items()},
@@ -75,30 +66,13 @@ def _ended(
         yield flood_alert(index.table, rule, labels, saved.flood, Status.RESOLVED, saved.flood.since_ns, reason)
     for place, onset_ns, level, bounds in _alerts(saved, len(facts.levels)):
         key, known = keys[place], index.find(keys[place])
-        dimensions = dict(key.dimensions)
-        zone = dimensions.get(ZONE_NAME) if known is None else index.zones[known]
+        zone = dict(key.dimensions).get(ZONE_NAME) if known is None else index.zones[known]
         value = None if values is None or math.isnan(values[place]) else float(values[place])
-        alert = alert_id(index.table, facts.name, key if bounds else absence_key(key), facts.measure, onset_ns)
-        if alert in suppressed:
-            continue
-        texts = Placeholders(rule, index.table, zone, dimensions, value, bounds, {})
-        labels = texts.labels(labels_at(facts.labels, facts.levels[level]))
-        yield Transition(
-            id=alert,
-            status=Status.RESOLVED,
-            table=index.table,
-            zone=zone,
-            rule=facts.name,
-            since_ns=onset_ns,
-            time_ns=onset_ns if times is None else max(onset_ns, int(times[place])),
-            value=value,
-            bounds=bounds,
-            measure=facts.measure,
-            dimensions=dimensions,
-            labels=labels,
-            annotations=texts.annotations(labels),
-            reason=reason,
-        )
+        labels = labels_at(facts.labels, facts.levels[level])
+        alert = Alert(rule, index.table, key if bounds else absence_key(key), zone, onset_ns, labels)
+        if alert.id not in suppressed:
+            time_ns = onset_ns if times is None else max(onset_ns, int(times[place]))
+            yield alert.turn(Status.RESOLVED, time_ns, value, bounds, reason=reason)
 
 
 def _alerts(saved: RuleState, levels: int) -> Iterator[tuple[int, int, int, dict[str, float]]]:

@@ -15,9 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from rules.alerts.alert import Alert, Description
+from rules.alerts.placeholders import Described
 from rules.alerts.reason import Reason
-from rules.alerts.transition import Described, Placeholders, Status, Transition, alert_id
+from rules.alerts.transition import Status, Transition
 from rules.definition.most_alerts import MostAlerts
+from rules.definition.template import parse_template
 from rules.rule import Rule
 from rules.saved.state import FloodState, RuleState
 from rules.values.arrays import NEVER
@@ -25,6 +28,7 @@ from store.record import SeriesKey, TableId
 
 KEY = SeriesKey((), "flooding")
 """What the alert of a flood is about: the rule as a whole."""
+_SUMMARY = parse_template("{rule} has fired more alerts than its max_alerts ({max_alerts}): {value} suppressed")
 
 
 class Placed(NamedTuple):
@@ -164,20 +168,6 @@ def flood_alert(
     reason: Reason,
 ) -> Transition:
     """The alert of a flood, which has begun."""
-    told = f"{rule.name} has fired more alerts than its max_alerts ({saved.most}): {saved.count} suppressed"
-    return Transition(
-        id=alert_id(table, rule.name, KEY, rule.measure, saved.since_ns),
-        status=status,
-        table=table,
-        zone=None,
-        rule=rule.name,
-        since_ns=saved.since_ns,
-        time_ns=at_ns,
-        value=saved.count,
-        bounds={"max": 0},
-        measure=rule.measure,
-        dimensions={},
-        labels=Placeholders(rule, table, None, {}, saved.count, {}, {}).labels(labels),
-        annotations={"summary": told},
-        reason=reason,
-    )
+    described = Description(rule.name, rule.measure, {"summary": _SUMMARY})
+    alert = Alert(described, table, KEY, None, saved.since_ns, labels)
+    return alert.turn(status, at_ns, saved.count, {"max": 0}, facts={"max_alerts": str(saved.most)}, reason=reason)

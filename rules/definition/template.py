@@ -1,8 +1,8 @@
 """Annotation templates: text with placeholders, `{zone_name}: {value:.1f} °C on {sensor}`.
 
-A placeholder is any name in braces; `{{` and `}}` are braces. `rules.alerts.transition` knows the names of an alert. An
-unknown name is rendered as nothing: a dimension may be absent from one series and present in the next, so this cannot
-be an error. Numbers, as `{value}`, may have a precision, `:.1f`, `:.3g` or `:.2e`.
+A placeholder is any name in braces; `{{` and `}}` are braces. `rules.alerts.placeholders` knows the names of an alert.
+An unknown name is rendered as nothing: a dimension may be absent from one series and present in the next, so this
+cannot be an error. Numbers, as `{value}`, may have a precision, `:.1f`, `:.3g` or `:.2e`.
 """
 
 from __future__ import annotations

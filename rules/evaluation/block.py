@@ -11,9 +11,10 @@ import numpy as np
 
 from rules.alerts import absence
 from rules.alerts.absence import absence_key
+from rules.alerts.alert import Alert
 from rules.alerts.flood import Floods, Placed
 from rules.alerts.raised import Event, Turn
-from rules.alerts.transition import Placeholders, Status, Transition, alert_id
+from rules.alerts.transition import Status, Transition
 from rules.definition.selection import ZONE_NAME
 from rules.errors import RuleSnapshotError
 from rules.evaluation.compositions import compositions
@@ -209,30 +210,14 @@ class Block:
 
     def _transition(self, watch: Watch, event: Event, value: float | None) -> Transition:
         """What is told of an event."""
-        rule, table, subjects = watch.rule, self.index.table, watch.subjects
+        rule, subjects = watch.rule, watch.subjects
         key, zone = subjects.keys[event.subject], subjects.zones[event.subject]
-        dimensions, bounds = dict(key.dimensions), {} if event.bound is None else dict((event.bound,))
+        about, bounds = (absence_key(key), {}) if event.bound is None else (key, dict((event.bound,)))
         alias = rule.condition.alias
         facts = {**event.facts, alias: value} if alias and value is not None else event.facts
-        texts = Placeholders(rule, table, zone, dimensions, value, bounds, facts)
-        labels = texts.labels(rule.labels_at(event.level))
-        about = key if event.bound is not None else absence_key(key)
-        return Transition(
-            id=alert_id(table, rule.name, about, rule.measure, event.onset_ns),
-            status=Status.RESOLVED if event.turn is Turn.OVER else Status.FIRING,
-            table=table,
-            zone=zone,
-            rule=rule.name,
-            since_ns=event.onset_ns,
-            time_ns=event.time_ns,
-            value=value,
-            bounds=bounds,
-            measure=rule.measure,
-            dimensions=dimensions,
-            labels=labels,
-            annotations=texts.annotations(labels),
-            reason=event.reason,
-        )
+        status = Status.RESOLVED if event.turn is Turn.OVER else Status.FIRING
+        alert = Alert(rule, self.index.table, about, zone, event.onset_ns, rule.labels_at(event.level))
+        return alert.turn(status, event.time_ns, value, bounds, facts=facts, reason=event.reason)
 
 
 def _state_of(watch: Watch) -> RuleState:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rules.alerts.alert import Alert
 from rules.alerts.flood import Placed
 from rules.alerts.reason import Reason
-from rules.alerts.transition import Placeholders, Status, Transition, alert_id
+from rules.alerts.transition import Status, Transition
 from rules.definition.selection import ZONE_NAME
 from rules.kinds.missing import WHOLE, Missing
 from rules.rule import Rule
@@ -109,31 +110,13 @@ class Silences:
         return ((watch.rule, watch.counts()) for _, watch in self.watches)
 
     def _told(self, rule: Rule, silence: Silence, reason: Reason | None = None) -> Transition:
-        table, subject = self._index.table, silence.subject
-        dimensions = dict(subject.dimensions)
-        value = max(0, silence.time_ns - silence.since_ns) / NS
         if silence.is_final:
             reason = reason or Reason.SILENCE_FINAL
+        value, bounds = max(0, silence.time_ns - silence.since_ns) / NS, {"max": silence.limit_ns / NS}
         sizes = {"silent": silence.silent, "sensors": silence.sensors}
-        bounds = {"max": silence.limit_ns / NS}
-        texts = Placeholders(rule, table, silence.zone, dimensions, value, bounds, sizes)
-        labels = texts.labels(rule.labels)
-        return Transition(
-            id=alert_id(table, rule.name, subject, rule.measure, silence.since_ns),
-            status=Status.RESOLVED if silence.is_over else Status.FIRING,
-            table=table,
-            zone=silence.zone,
-            rule=rule.name,
-            since_ns=silence.since_ns,
-            time_ns=silence.time_ns,
-            value=value,
-            bounds=bounds,
-            measure=rule.measure,
-            dimensions=dimensions,
-            labels=labels,
-            annotations=texts.annotations(labels),
-            reason=reason,
-        )
+        status = Status.RESOLVED if silence.is_over else Status.FIRING
+        alert = Alert(rule, self._index.table, silence.subject, silence.zone, silence.since_ns, rule.labels)
+        return alert.turn(status, silence.time_ns, value, bounds, facts=sizes, reason=reason)
 
 
 def _with_value(reader: MeasureReader, batch: RecordBatch) -> Bools:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rule_feed import SECOND, START, TABLE, Feed, rules_of
 
-from rules.alerts.transition import Placeholders
+from rules.alerts.placeholders import Placeholders
 from rules.definition.template import parse_template
 from store.record import MeasureType, TableId
 
