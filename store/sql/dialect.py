@@ -17,6 +17,8 @@ from sqlglot.dialects.trino import Trino
 from sqlglot.parsers.trino import TrinoParser
 from sqlglot.tokenizer_core import TokenType
 
+from store.sql.constant_lists import ConstantList, Lists
+
 _OWN_SYNTAX = ("CAST", "TRY_CAST", "EXTRACT", "POSITION", "TRIM")
 
 
@@ -56,6 +58,12 @@ class Timestream(Trino):
             TokenType.DCOLON: _measure_column,
         }
 
+        def __init__(self, dialect: Trino, lists: Lists) -> None:
+            """`lists` are to be put in their places."""
+            super().__init__(dialect=dialect)
+            self._lists = lists
+            self.placed: set[int] = set()
+
         def _parse_types(
             self,
             check_func: bool = False,
@@ -72,26 +80,13 @@ class Timestream(Trino):
             return super()._parse_types(check_func, schema, allow_identifiers, with_collation)
 
         def _parse_in(self, this: exp.Expr | None, alias: bool = False) -> exp.In:
-            """IN. A list of constants is taken as it stands: sqlglot needs 20 µs to find out that each is one."""
-            end = self._end_of_constants()
-            if end is None:
-                return super()._parse_in(this, alias)
-            tokens = self._tokens[self._index + 1 : end : 2]
-            self._advance(end + 1 - self._index)
-            make: Any = self.PRIMARY_PARSERS
-            constants = [make[token.token_type](self, token) for token in tokens]
-            return self.expression(exp.In(this=this, expressions=constants))
-
-        def _end_of_constants(self) -> int | None:
-            """The place of the closing parenthesis, if nothing but constants is in those that open here."""
-            if not self._curr or self._curr.token_type is not TokenType.L_PAREN:
-                return None
-            for place in range(self._index + 1, len(self._tokens) - 1, 2):
-                if self._tokens[place].token_type not in {TokenType.NUMBER, TokenType.STRING}:
-                    return None
-                after = self._tokens[place + 1].token_type
-                if after is TokenType.R_PAREN:
-                    return place + 1
-                if after is not TokenType.COMMA:
-                    return None
-            return None
+            """IN, with the list that is in the place of its first number, if that is one."""
+            node = super()._parse_in(this, alias)
+            first = node.expressions[0] if len(node.expressions) == 1 else None
+            start = first.meta.get("start") if isinstance(first, exp.Literal) else None
+            if isinstance(start, int) and start in self._lists:
+                self.placed.add(start)
+                listed = ConstantList(this=self._lists[start])
+                listed.meta["start"] = start
+                node.set("expressions", [listed])
+            return node

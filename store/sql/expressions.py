@@ -189,7 +189,7 @@ class Expressions:
     def subselect(self, node: exp.Expr, rules: Rules) -> Bound:
         """The subquery `node`, bound inside this scope."""
         if rules.variables:
-            raise self.query.unsupported(node, "A subquery in a lambda")
+            raise self.query.mismatch(node, "Lambda expression cannot contain subqueries")  # as in Trino
         query = node.this if isinstance(node, exp.Subquery) else node
         if not isinstance(query, Query):
             raise self.query.unsupported(node, "This form of subquery")

@@ -17,6 +17,7 @@ from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from store.sql.bound import Query
+from store.sql.constant_lists import QUOTED, Lists, shortened
 from store.sql.dialect import Timestream
 from store.sql.errors import SqlError, SyntaxInvalid
 from store.sql.like import Like
@@ -25,18 +26,16 @@ from store.sql.text import QueryText
 from store.sql.unload import Unload, read_target
 
 QUERY_MAX_BYTES = 262_144  # service quota "query string length"
-TOKENS_MAX = 45_000  # ours: parsing, binding and DuckDB's planning take 20 µs for each constant of a list
+TOKENS_MAX = 45_000  # ours, without the lists of IN: parsing, binding and DuckDB's planning take 20 µs for a constant
 # ours, of names, keywords and signs: they take up to 100 µs for each, and a statement at most a second
-WORDS_MAX = 10_000
+WORDS_MAX = 10_500
 DIGITS_MAX = 400  # ours, of one number: a double has at most 309 before its point
 NESTING_MAX = 128  # ours, of brackets and CASEs within each other; time and `STACK_FRAMES` are for what is nested so
 DELETE_NESTING_MAX = 16  # the owners of partitions bind it again, each with the stack that it has
 STACK_FRAMES = 6_000  # of Python's stack: sqlglot's descent takes up to 32 for each level
 
-# a comment, a text or a name in quotes, also one that is not closed
-_QUOTED = re.compile(r"--[^\n]*|/\*(?:.*?\*/|.*$)|'(?:[^']|'')*(?:'|$)|\"(?:[^\"]|\"\")*(?:\"|$)", re.DOTALL)
 _NUMBER = re.compile(r"\d+\.?\d*(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
-_OF_LISTS = {TokenType.NUMBER, TokenType.STRING, TokenType.COMMA}
+_CHEAP = {TokenType.NUMBER, TokenType.STRING, TokenType.COMMA, TokenType.ALIAS}
 _QUOTES = {TokenType.STRING, TokenType.IDENTIFIER}
 _AFTER_LISTS = {"FROM", "WHERE", "GROUP", "HAVING", "ORDER", "UNION", ")", "]", ",", "<EOF>"}
 _QUERY_STARTS = {"SELECT", "WITH", "VALUES", "("}
@@ -95,23 +94,23 @@ Statement: TypeAlias = Query | Explain | Unload | ShowDatabases | ShowTables | S
 
 def parse(query: QueryText) -> Statement:
     """Parse `query`. Raises SyntaxInvalid, NotSupported; RecursionError if the stack has too few frames for it."""
-    tokens = _tokens_within_limits(query)
+    tokens, lists = _tokens_within_limits(query)
     if not tokens:
         raise query.syntax(len(query.text), f"mismatched input '<EOF>'. Expecting: {_STARTS}")
     first = tokens[0].text.upper()
     if first in _QUERY_STARTS:
-        return _parse_query(query, tokens)
+        return _parse_query(query, tokens, lists)
     if first == "EXPLAIN":
         if len(tokens) == 1 or tokens[1].text.upper() not in _QUERY_STARTS:
             start, found = (tokens[1].start, tokens[1].text) if tokens[1:] else (len(query.text), "<EOF>")
             raise query.syntax(start, f"mismatched input '{found}'. Expecting: 'SELECT', 'WITH', 'VALUES'")
-        return Explain(_parse_query(query, tokens[1:]))
+        return Explain(_parse_query(query, tokens[1:], lists))
     if first == "SHOW":
         return _Reader(query, tokens).show()
     if first in {"DESCRIBE", "DESC"}:
         return _Reader(query, tokens).describe()
     if first == "UNLOAD":
-        return _unload(query, tokens)
+        return _unload(query, tokens, lists)
     if first == "DELETE":
         raise query.unsupported(
             tokens[0].start, "DELETE as a query (`streamgauge delete` and POST /v1/deletes take it)"
@@ -121,31 +120,32 @@ def parse(query: QueryText) -> Statement:
 
 def parse_delete(query: QueryText) -> tuple[exp.Delete, str]:
     """Parse a DELETE; returns it, and its text from FROM on. Raises what `parse` raises."""
-    tokens = _tokens_within_limits(query, DELETE_NESTING_MAX)
+    tokens, lists = _tokens_within_limits(query, DELETE_NESTING_MAX)
     words = [token.text.upper() for token in tokens[:2]]
     for place, word in enumerate(("DELETE", "FROM")):
         if words[place : place + 1] != [word]:
             start, found = (tokens[place].start, tokens[place].text) if words[place:] else (len(query.text), "<EOF>")
             raise query.syntax(start, f"mismatched input '{found}'. Expecting: '{word}'")
-    statement = _parsed(query, tokens)
+    statement = _parsed(query, tokens, lists)
     if not isinstance(statement, exp.Delete):
         raise query.syntax(0, "this is no DELETE")
     return statement, query.text[tokens[1].start : tokens[-1].end + 1]
 
 
-def _tokens_within_limits(query: QueryText, nesting: int = NESTING_MAX) -> list[Token]:
+def _tokens_within_limits(query: QueryText, nesting: int = NESTING_MAX) -> tuple[list[Token], Lists]:
     try:
         size = len(query.text.encode())
     except UnicodeEncodeError as error:
         raise query.syntax(error.start, "half of a surrogate pair, which is not a character") from None
     if size > QUERY_MAX_BYTES:
         raise SyntaxInvalid(f"The query is {size} bytes long; {QUERY_MAX_BYTES} are allowed")
-    tokens = _tokenize(query)
+    shorter = shortened(query.text)
+    tokens = _tokenize(query, shorter.text)
     _limit_nesting(query, tokens, nesting)
-    return tokens
+    return tokens, shorter.lists
 
 
-def _unload(query: QueryText, tokens: list[Token]) -> Unload:
+def _unload(query: QueryText, tokens: list[Token], lists: Lists) -> Unload:
     if len(tokens) < 3 or tokens[1].token_type is not TokenType.L_PAREN or tokens[2].text.upper() not in _QUERY_STARTS:
         start, found = (tokens[1].start, tokens[1].text) if tokens[1:] else (len(query.text), "<EOF>")
         raise query.syntax(start, f"mismatched input '{found}'. Expecting: '(SELECT …)'")
@@ -153,7 +153,7 @@ def _unload(query: QueryText, tokens: list[Token]) -> Unload:
     if end is None:
         raise query.syntax(len(query.text), "mismatched input '<EOF>'. Expecting: ')'")
     to, options = read_target(query, tokens[end + 1 :])
-    return Unload(_parse_query(query, tokens[2:end]), to, options)
+    return Unload(_parse_query(query, tokens[2:end], lists), to, options)
 
 
 def _end_of_brackets(tokens: list[Token], begin: int) -> int | None:
@@ -167,11 +167,11 @@ def _end_of_brackets(tokens: list[Token], begin: int) -> int | None:
     return None
 
 
-def _tokenize(query: QueryText) -> list[Token]:
+def _tokenize(query: QueryText, text: str) -> list[Token]:
     if "\0" in query.text:
         raise query.syntax(query.text.index("\0"), "a NUL character")
     try:
-        tokens = Timestream().tokenize(query.text)
+        tokens = Timestream().tokenize(text)
     except TokenError as error:
         raise _not_tokens(query) from error
     while tokens and tokens[-1].token_type is TokenType.SEMICOLON:
@@ -201,7 +201,7 @@ def _tokenize(query: QueryText) -> list[Token]:
 def _limit_size(tokens: list[Token]) -> None:
     if len(tokens) > TOKENS_MAX:
         raise SyntaxInvalid(f"The query has {len(tokens)} words, numbers, texts and signs; {TOKENS_MAX} are allowed")
-    words = sum(token.token_type not in _OF_LISTS for token in tokens)
+    words = sum(token.token_type not in _CHEAP for token in tokens)
     if words > WORDS_MAX:
         raise SyntaxInvalid(f"The query has {words} names, keywords and signs; {WORDS_MAX} are allowed")
 
@@ -224,20 +224,24 @@ def _limit_nesting(query: QueryText, tokens: list[Token], most: int) -> None:
             raise query.syntax(token.start, f"nested deeper than {most} levels")
 
 
-def _parse_query(query: QueryText, tokens: list[Token]) -> Query:
-    statement = _parsed(query, tokens)
+def _parse_query(query: QueryText, tokens: list[Token], lists: Lists) -> Query:
+    statement = _parsed(query, tokens, lists)
     if not isinstance(statement, Query):
         raise query.syntax(0, f"mismatched input '{tokens[0].text}'. Expecting: {_STARTS}")
     return statement
 
 
-def _parsed(query: QueryText, tokens: list[Token]) -> exp.Expr | None:
+def _parsed(query: QueryText, tokens: list[Token], lists: Lists) -> exp.Expr | None:
+    parser = Timestream.Parser(dialect=Timestream(), lists=lists)
     try:
-        statements = Timestream().parser().parse(tokens, query.text)
+        statements = parser.parse(tokens, query.text)
     except ParseError as error:
         raise _syntax_error(query, tokens, error) from error
     except (ValueError, AttributeError, TypeError, LookupError) as error:  # sqlglot's own, for nonsense it half accepts
         raise query.syntax(None, "this is no statement") from error
+    misplaced = lists.keys() - parser.placed
+    if misplaced:
+        raise query.syntax(min(misplaced), "a list of constants follows IN")
     return statements[0]
 
 
@@ -280,7 +284,7 @@ def _not_tokens(query: QueryText) -> SqlError:
 
 def _unfit_binary(text: str) -> int | None:
     """Where a binary begins, as X'zz', that has other characters than digits."""
-    for part in _QUOTED.finditer(text):
+    for part in QUOTED.finditer(text):
         is_binary = part[0][0] == "'" and re.search(r"\b[xX]$", text[max(0, part.start() - 2) : part.start()])
         if is_binary and part[0].endswith("'") and not re.fullmatch("'[0-9a-fA-F]*'", part[0]):
             return part.start() - 1
@@ -290,7 +294,7 @@ def _unfit_binary(text: str) -> int | None:
 def _unclosed(text: str) -> int | None:
     """Where the quote or comment begins that is not closed."""
     last = None
-    for part in _QUOTED.finditer(text):
+    for part in QUOTED.finditer(text):
         last = part.start()
     return last
 

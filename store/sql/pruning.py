@@ -18,6 +18,7 @@ from sqlglot import exp
 from store.catalog.zones import dimensions_of_zones
 from store.sql.bound import Query
 from store.sql.bounds import Bounds, Origin
+from store.sql.constant_lists import ConstantList
 from store.sql.expressions import WHERE, Expressions, Rules, flatten
 from store.sql.grouping import Group
 from store.sql.literals import UNIT_NS
@@ -211,15 +212,24 @@ class _Narrowing:
 
     def _among(self, left: exp.Expr, choices: list[exp.Expr]) -> bool:
         found = [origin for origin in self.origins(left) if origin.kind != "time"]
-        if not found or len(choices) > CHOICES_MAX:
+        if not found:
             return False
-        values = [self._constant(choice) for choice in choices]
-        texts = [str(value.constant) for value in values if value is not None and value.type is VARCHAR]
-        if len(texts) < len(values):
+        texts = self._texts(choices)
+        if texts is None:
             return False
         for origin in found:
-            _restrict(origin, frozenset(texts))
+            _restrict(origin, texts)
         return True
+
+    def _texts(self, choices: list[exp.Expr]) -> frozenset[str] | None:
+        """The values of these, if they are constant texts, and not too many."""
+        if isinstance(choices[0], ConstantList):
+            values = [one if isinstance(one, str) else None for one in choices[0].this[: CHOICES_MAX + 1]]
+        else:
+            bound = [self._constant(choice) for choice in choices[: CHOICES_MAX + 1]]
+            values = [str(value.constant) if value and value.type is VARCHAR else None for value in bound]
+        texts = frozenset(text for text in values if text is not None)
+        return None if None in values or len(values) > CHOICES_MAX else texts
 
     def _constant(self, node: exp.Expr) -> Typed | None:
         """The value of `node`, if it is known without data. What has subqueries is not looked at: each is read once."""

@@ -9,12 +9,14 @@ from sqlglot import exp
 
 from store.sql.bound import Query
 from store.sql.comparisons import COMPARISONS, compared
-from store.sql.expressions import WHERE, Expressions, Rules, flatten, joined
+from store.sql.constant_lists import ConstantList
+from store.sql.expressions import Expressions, Rules, flatten, joined
 from store.sql.functions import OPERATORS
+from store.sql.nodes.constant_lists import in_constants, is_within_condition, listed
 from store.sql.nodes.subqueries import compared_with_subquery
 from store.sql.nodes.zones import shifted
 from store.sql.typed import NULL, Typed, quote_string
-from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, UNKNOWN, VARCHAR, Scalar
+from store.sql.types import BOOLEAN, DOUBLE, UNKNOWN, VARCHAR, Scalar
 from store.sql.zones import instant, zone_of
 
 SIGNS: dict[type[exp.Expr], str] = {
@@ -130,12 +132,14 @@ def in_list(binder: Expressions, node: exp.In, rules: Rules) -> Typed:
         return compared_with_subquery(binder, node, value, "=", "ANY", node.args["query"], rules)
     if not node.expressions:
         raise binder.query.syntax(node, "IN needs at least one value")
+    if isinstance(node.expressions[0], ConstantList):
+        return in_constants(binder, node, value, node.expressions[0].this, rules)
     choices = [instant(binder.bind(choice, rules)) for choice in node.expressions]
     first, *others = binder.unified(node, "IN", [value, *choices])
     if _is_compared_as_in_duckdb(first, others):
-        choices_sql = ", ".join(map(_listed, others))
+        choices_sql = ", ".join(map(listed, others))
         is_constant = all(choice.constant is not None for choice in others)
-        if is_constant and len(others) > _COMPARED_MAX and _is_within_condition(node, rules):
+        if is_constant and len(others) > _COMPARED_MAX and is_within_condition(node, rules):
             choices_sql = f"SELECT unnest([{choices_sql}])"
         sql = f"({first.sql} IN ({choices_sql}))"
     else:
@@ -143,35 +147,11 @@ def in_list(binder: Expressions, node: exp.In, rules: Rules) -> Typed:
     return joined(sql, BOOLEAN, [first, *others])
 
 
-def _is_within_condition(node: exp.Expr, rules: Rules) -> bool:
-    """Whether this is a part of a condition of a WHERE, such as an operand of OR, and not one for itself.
-
-    There DuckDB 2.0 looks at each value of a list for each row, and cannot plan some statements that have one. A
-    subquery is looked up; but where it is not needed it would keep row groups from being left unread.
-    """
-    if rules.clause != WHERE or rules.variables:
-        return False
-    parent = node.parent
-    while isinstance(parent, exp.And | exp.Paren):
-        parent = parent.parent
-    return not isinstance(parent, exp.Where)
-
-
 def _is_compared_as_in_duckdb(value: Typed, choices: Sequence[Typed]) -> bool:
     """Whether equal values are those that DuckDB has for equal: not with nulls in parts, and NaN."""
     if value.type is DOUBLE:
         return all(choice.constant is not None and not math.isnan(float(choice.constant)) for choice in choices)
     return isinstance(value.type, Scalar)
-
-
-def _listed(value: Typed) -> str:
-    """The text of a value in a list; a number without its type, as DuckDB takes 60 µs to plan each CAST."""
-    number = value.constant
-    if value.type in {INTEGER, BIGINT} and isinstance(number, int) and abs(number) < 2**63:
-        return str(number)
-    if isinstance(number, float) and math.isfinite(number):
-        return f"{number!r}{'' if 'e' in repr(number) else 'e0'}"  # with an exponent it is a double, without a decimal
-    return value.sql
 
 
 def like(binder: Expressions, node: exp.Expr, rules: Rules) -> Typed:

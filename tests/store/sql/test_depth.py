@@ -1,6 +1,7 @@
 """Text as programs write it, nested a hundred levels deep and 20,000 values long, is answered like any other."""
 
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,9 @@ SHAPES = {
     + " SELECT v FROM q40",
     "UNION": f"SELECT v {OF}" + f" UNION SELECT v {OF}" * LEVELS,
     "many numbers": f"SELECT v {OF} WHERE v IN ({', '.join(map(str, range(20_000)))})",
+    "very many numbers": f"SELECT v {OF} WHERE v IN ({','.join(map(str, range(40_000)))})",
+    "very many of others": f"SELECT v {OF} WHERE v NOT IN ({','.join(map(str, range(6, 40_000)))})",
+    "many columns": f"SELECT v, {', '.join(f'v AS c{n}' for n in range(5_000))} {OF}",
     "many texts": f"SELECT v {OF} WHERE s IN ('a', {', '.join(repr(f's{n:05}') for n in range(19_999))})",
 }
 
@@ -63,7 +67,7 @@ SHAPES = {
 def test_deep_and_long_text_is_answered(filled: Database, shape: str) -> None:
     found = filled.ask(SHAPES[shape], max_rows=1_000)
 
-    assert sorted(str(value) for (value,) in found.rows()) == ALL
+    assert sorted(str(value) for (value, *_) in found.rows()) == ALL
 
 
 @pytest.mark.parametrize("text", ["ARRAY[", "ROW(", "DATE(", "ARRAY[ROW("])
@@ -105,6 +109,46 @@ def test_a_list_is_read_in_any_form(filled: Database, values: str, found: list[s
             filled.ask(text)
     else:
         assert [value for (value,) in filled.rows(text)] == found
+
+
+LISTS = {
+    "texts": ("s", ["'a'", *(f"'it''s, ({n})'" for n in range(20))]),
+    "other texts": ("s", [f"'{n}'" for n in range(20)]),
+    "texts with separators": ("s", ["'a'", *(f"'\x1f{n}'" for n in range(1_200))]),
+    "numbers": ("v", [*map(str, range(-3, 20))]),
+    "mixed numbers": ("v", ["2", "2.5", "3e0", *(f"-{n}.5e1" for n in range(20))]),
+    "bigints": ("to_nanoseconds(time)", [str(NOW_NS - 3), *(str(2**40 + n) for n in range(20))]),
+    "times": ("CAST(time AS DATE)", ["'2026-09-21'", *(f"'2025-01-{n:02}'" for n in range(1, 20))]),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("where", ["{}", "NOT ({})", "v > 1 AND ({} OR v = 5)", "(CASE WHEN {} THEN v < 4 END)"])
+def test_a_long_list_is_the_same_as_comparisons(filled: Database, name: str, where: str) -> None:
+    value, constants = LISTS[name]
+    one_by_one = " OR ".join(f"{value} = {constant}" for constant in constants[:100])
+    text = f"SELECT v {OF} WHERE {where} ORDER BY 1"
+
+    found = filled.rows(text.format(f"{value} IN (\n{' , '.join(constants)} )"))
+
+    assert found == filled.rows(text.format(f"({one_by_one})"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("SELECT v FROM db.t WHERE v IN ('a'{})", "line 1:26: IN cannot be applied to double, varchar"),
+        ("SELECT v FROM db.t WHERE time IN ('a'{})", "line 1:26: 'a' is not a valid timestamp"),
+        ("SELECT v FROM db.t WHERE\n v IN (99999999999999999999{})", "line 2:"),
+        ("SELECT position('a' IN ('a'{}))", "a list of constants follows IN"),
+        ("SELECT 'x IN (1{})', nothing FROM db.t", "Column 'nothing' does not exist"),
+    ],
+)
+def test_errors_around_a_long_list_have_their_place(filled: Database, text: str, message: str) -> None:
+    others = ", 'b'" if "'a'" in text else ", 1"
+
+    with pytest.raises(SqlError, match=re.escape(message)):
+        filled.ask(text.format(others * 20))
 
 
 def test_doubles_of_a_list_are_exact(tmp_path: Path) -> None:

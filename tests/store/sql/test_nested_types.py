@@ -126,7 +126,7 @@ def test_an_expression_has_this_value(empty: Database, expression: str, expected
         ),
         ("map_filter(ARRAY[1], (k, v) -> true)", "map_filter takes a map, and this is array(integer)"),
         ("map_filter(map(), k -> true)", "a lambda of 2 parameters is needed, and this has 1"),
-        ("transform(ARRAY[1], x -> x IN (SELECT 1))", "A subquery in a lambda is not offered"),
+        ("transform(ARRAY[1], x -> x IN (SELECT 1))", "Lambda expression cannot contain subqueries"),
         ("try(sum(1))", "TRY around an aggregate or a window function (put it in a subquery) is not offered"),
     ],
 )
