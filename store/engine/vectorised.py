@@ -9,11 +9,14 @@ refused            VARCHAR message → the error with this message, within DuckD
 ranks              DOUBLE[] values → the rank of each among those of its list, from 1; equal values share the mean of
                    theirs; null for a null
 xxhash64           BLOB → the eight bytes of its XXH64
+json_sorted        VARCHAR JSON → the same without spaces, the keys of its objects in order, the last of equal ones; one
+                   call for each of them, for those with objects
 utf8_repaired      BLOB → its text, U+FFFD for what is not UTF-8; for the few that are not
 """
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -143,6 +146,13 @@ def utf8_repaired(values: pa.ChunkedArray) -> pa.Array:
     return pa.array([None if value is None else value.decode(errors="replace") for value in values.to_pylist()])
 
 
+def json_sorted(values: pa.ChunkedArray) -> pa.Array:
+    """See the module."""
+    return pa.array([None if value is None else _sorted(json.loads(value)) for value in values.to_pylist()])
+
+
+_sorted = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+
 FUNCTIONS = (
     (refused, ("VARCHAR",), '"NULL"'),
     (ranks, ("DOUBLE[]",), "DOUBLE[]"),
@@ -150,6 +160,7 @@ FUNCTIONS = (
     (positions, ("BIGINT[]", "BIGINT[]"), "BIGINT[]"),
     (xxhash64, ("BLOB",), "BLOB"),
     (utf8_repaired, ("BLOB",), "VARCHAR"),
+    (json_sorted, ("VARCHAR",), "VARCHAR"),
     (spline_curvatures, ("BIGINT[]", "DOUBLE[]"), "DOUBLE[]"),
 )
 """Each with the types of its parameters and its result in DuckDB."""

@@ -12,6 +12,7 @@ from dataclasses import replace
 from sqlglot import exp
 
 from store.sql.expressions import Expressions, joined
+from store.sql.json_casts import from_json, to_json
 from store.sql.literals import NS_PER_DAY
 from store.sql.typed import Typed, quote_string
 from store.sql.types import (
@@ -21,6 +22,7 @@ from store.sql.types import (
     DOUBLE,
     INTEGER,
     INTERVAL,
+    JSON,
     MONTHS,
     TIME,
     TIMESTAMP,
@@ -114,13 +116,22 @@ def _explicitly(sql: str, source: Scalar, target: SqlType) -> str | None:
         return made and (f"({made} || {quote_string(f' {source.zone}')})" if target is VARCHAR else made)
     if source is UNKNOWN:
         return f"CAST({sql} AS {target.duckdb})"
+    if JSON in {source, target}:
+        return _with_json(sql, source, target)
     template = _TEMPLATES.get((source, target)) if isinstance(target, ScalarType) else None
     return None if template is None else template.replace("{0}", sql)
 
 
+def _with_json(sql: str, source: SqlType, target: SqlType) -> str | None:
+    return to_json(sql, source, _explicitly) if target is JSON else from_json(sql, target, _explicitly)
+
+
 def cast_value(binder: Expressions, node: exp.Expr, value: Typed, target: SqlType, *, is_try: bool) -> Typed:
     """CAST, or TRY_CAST. Raises TypeMismatch if there is no such cast."""
-    sql = by_parts(value.sql, value.type, target, _explicitly)
+    if target is JSON:
+        sql = _with_json(value.sql, value.type, target)
+    else:
+        sql = by_parts(value.sql, value.type, target, _explicitly)
     if sql is None:
         raise binder.query.mismatch(node, f"Cannot cast {value.type.text} to {target.text}")
     return tried(binder, node, joined(sql, target, [value])) if is_try else joined(sql, target, [value])

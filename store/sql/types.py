@@ -33,6 +33,7 @@ class ScalarType(enum.StrEnum):
     INTERVAL_YEAR_TO_MONTH = "INTERVAL_YEAR_TO_MONTH"
     UNKNOWN = "UNKNOWN"
     VARBINARY = "VARBINARY"
+    JSON = "JSON"
 
     @property
     def duckdb(self) -> str:
@@ -42,7 +43,7 @@ class ScalarType(enum.StrEnum):
     @property
     def on_wire(self) -> str:
         """The type in Timestream's API that its texts have there."""
-        return (ScalarType.VARCHAR if self is ScalarType.VARBINARY else self).value
+        return (ScalarType.VARCHAR if self in {ScalarType.VARBINARY, ScalarType.JSON} else self).value
 
     @property
     def text(self) -> str:
@@ -62,8 +63,13 @@ INTERVAL = ScalarType.INTERVAL_DAY_TO_SECOND
 MONTHS = ScalarType.INTERVAL_YEAR_TO_MONTH
 UNKNOWN = ScalarType.UNKNOWN
 VARBINARY = ScalarType.VARBINARY
+JSON = ScalarType.JSON
 
-_DUCKDB = dict.fromkeys((TIMESTAMP, DATE, TIME, INTERVAL, MONTHS), "BIGINT") | {UNKNOWN: "INTEGER", VARBINARY: "BLOB"}
+_DUCKDB = dict.fromkeys((TIMESTAMP, DATE, TIME, INTERVAL, MONTHS), "BIGINT") | {
+    UNKNOWN: "INTEGER",
+    VARBINARY: "BLOB",
+    JSON: "VARCHAR",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,13 +213,13 @@ def depth(kind: SqlType) -> int:
 
 
 def is_ordered(kind: SqlType) -> bool:
-    """Whether values of this type are smaller and larger than others; maps are not."""
+    """Whether values of this type are smaller and larger than others; maps and JSON are not."""
     match kind:
         case ArrayType():
             return is_ordered(kind.element)
         case RowType():
             return all(is_ordered(field) for _, field in kind.fields)
-    return not isinstance(kind, MapType)
+    return not isinstance(kind, MapType) and kind is not ScalarType.JSON
 
 
 def in_order_of_keys(rows: str) -> str:

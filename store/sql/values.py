@@ -88,6 +88,7 @@ _SCALARS: dict[ScalarType, Callable[[Any], str]] = {
     ScalarType.INTERVAL_YEAR_TO_MONTH: format_months,
     ScalarType.UNKNOWN: str,
     ScalarType.VARBINARY: format_varbinary,
+    ScalarType.JSON: str,
 }
 
 

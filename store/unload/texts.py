@@ -32,7 +32,7 @@ def text_column(column: pa.ChunkedArray, kind: SqlType) -> pa.Array:
     if not isinstance(kind, Scalar):
         values = column.combine_chunks()
         return pc.if_else(values.is_valid(), _FORM.texts(values, kind), pa.scalar(None, pa.string()))
-    if kind is ScalarType.VARCHAR:
+    if kind in {ScalarType.VARCHAR, ScalarType.JSON}:
         return column.combine_chunks()
     return by_unique(column, partial(scalar_texts, kind=kind))
 
@@ -51,6 +51,7 @@ def typed_column(column: pa.ChunkedArray, kind: SqlType) -> pa.Array:
             | ScalarType.DOUBLE
             | ScalarType.VARCHAR
             | ScalarType.VARBINARY
+            | ScalarType.JSON
         ):
             return column.combine_chunks().cast(_ARROW[kind])
     return text_column(column, kind)
@@ -63,6 +64,7 @@ _ARROW: dict[SqlType, pa.DataType] = {
     ScalarType.DOUBLE: pa.float64(),
     ScalarType.VARCHAR: pa.string(),
     ScalarType.VARBINARY: pa.binary(),
+    ScalarType.JSON: pa.string(),
     ScalarType.TIMESTAMP: pa.timestamp("ns"),
     ScalarType.DATE: pa.date32(),
 }
@@ -92,6 +94,8 @@ def _class(characters: str) -> str:
 
 def _json_values(kind: Scalar, values: pa.Array) -> pa.Array:
     """Numbers, booleans and texts as JSON has them, everything else as text; what is no finite number is null."""
+    if kind is ScalarType.JSON:
+        return values
     if kind in _PLAIN:
         return pa.array([_encoder.encode(value).decode() for value in values.to_pylist()], pa.string())
     return around(_QUOTE, scalar_texts(values, kind), _QUOTE)

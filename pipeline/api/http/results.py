@@ -90,7 +90,7 @@ def _json_cells(kind: SqlType, column: pa.ChunkedArray) -> pa.Array:
 
 def _json_values(kind: Scalar, values: pa.Array) -> pa.Array:
     """Numbers and booleans as they are, everything else as text."""
-    if kind is ScalarType.VARCHAR:
+    if kind in {ScalarType.VARCHAR, ScalarType.JSON}:
         return pa.array([orjson.dumps(value).decode() for value in values.to_pylist()], pa.string())
     if kind is ScalarType.DOUBLE:
         return double_texts(values, *_AS_EVERYWHERE, _json_double)

@@ -5,6 +5,7 @@ from store.sql.functions.array import ARRAYS
 from store.sql.functions.binary import BINARY
 from store.sql.functions.conditional import CONDITIONAL
 from store.sql.functions.function import Family, Function, Match, Overload
+from store.sql.functions.json import JSONS, PATHS
 from store.sql.functions.map import MAPS
 from store.sql.functions.math import MATH
 from store.sql.functions.operators import OPERATORS
@@ -19,6 +20,8 @@ FUNCTIONS: Family = {
     **MATH,
     **STRING,
     **BINARY,
+    **JSONS,
+    **PATHS,
     **REGEX,
     **CONDITIONAL,
     **ARRAYS,

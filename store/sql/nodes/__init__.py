@@ -3,7 +3,19 @@
 from sqlglot import exp
 
 from store.sql.expressions import NodeBinders
-from store.sql.nodes import calls, lambda_bodies, lambdas, names, nested, operators, subqueries, syntax, windows, zones
+from store.sql.nodes import (
+    calls,
+    jsons,
+    lambda_bodies,
+    lambdas,
+    names,
+    nested,
+    operators,
+    subqueries,
+    syntax,
+    windows,
+    zones,
+)
 
 NODES: NodeBinders = {
     exp.Column: names.column,
@@ -38,6 +50,7 @@ NODES: NodeBinders = {
     exp.Window: windows.window,
     exp.WithinGroup: windows.within_group,
     exp.Cast: syntax.cast,
+    exp.ParseJSON: jsons.literal,
     exp.TryCast: syntax.cast,
     exp.Extract: syntax.extract,
     exp.StrPosition: syntax.position,

@@ -13,6 +13,7 @@ from store.sql.errors import SqlError
 from store.sql.expressions import Expressions, Rules, joined
 from store.sql.functions import FUNCTIONS, OF_ANY_DOUBLE, WINDOWS, WITHIN_GROUP, Function, Overload
 from store.sql.functions.string import REPLACE, joined_with
+from store.sql.nodes.jsons import JSON_CALLS
 from store.sql.nodes.lambda_bodies import refused_if_deep
 from store.sql.nodes.lambdas import HIGHER
 from store.sql.nodes.nested import row
@@ -206,6 +207,7 @@ def _try(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:
 _SPECIAL_CALLS: Mapping[str, Callable[[Expressions, exp.Anonymous, Rules], Typed]] = {
     **TIME_CALLS,
     **ZONE_CALLS,
+    **JSON_CALLS,
     "row": row,
     "array_join": _array_join,
     "typeof": _typeof,

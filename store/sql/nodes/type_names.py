@@ -16,6 +16,7 @@ from store.sql.types import (
     DOUBLE,
     INTEGER,
     INTERVAL,
+    JSON,
     MONTHS,
     TIME,
     TIMESTAMP,
@@ -40,6 +41,7 @@ _TYPES: dict[Any, ScalarType] = {
     exp.DType.DATE: DATE,
     exp.DType.TIME: TIME,
     exp.DType.VARBINARY: VARBINARY,
+    exp.DType.JSON: JSON,
 }
 
 
@@ -79,6 +81,7 @@ _NAMES = (
         "date",
         "time",
         "varbinary",
+        "json",
         "interval day to second",
     ),
     *("interval year to month", "array(…)", "row(…)", "map(…)"),
