@@ -190,6 +190,10 @@ class Engine:
         block = self._block(self._registry.of(table))
         return None if block is None else block.watch(rule)
 
+    def watches(self) -> Iterator[tuple[TableId, Watch]]:
+        """All rules but those of silence, with their tables."""
+        return ((table, watch) for table, block in self._blocks.items() for watch in block.watches())
+
     def active(self) -> list[ActiveAlert]:
         """All pending and firing subjects, by table and rule."""
         return [

@@ -46,6 +46,7 @@ from pipeline.log import lock_worker, open_admin, open_appender
 from pipeline.log.faust.app import App
 from pipeline.log.faust.transport import LogUse, TopicPartitions
 from pipeline.log.topics import ALERTS, DEAD_LETTERS, READINGS
+from pipeline.stream.detectors import RuleDetectors, Wanted, detectors_of
 from pipeline.stream.partitions.manager import PartitionManager
 from pipeline.stream.rule_book import RuleBook, say_patterns_without_files
 from pipeline.stream.rule_files import Reloaded, RuleFiles
@@ -293,11 +294,18 @@ class Worker:
         async def reload() -> Reloaded:  # called in HTTP's event loop
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self.reloading.reload(), loop))
 
+        async def look_at_detectors(wanted: Wanted) -> list[RuleDetectors]:
+            return detectors_of((partition.rules.engine for partition in self.partitions.owned), wanted)
+
+        async def detectors(wanted: Wanted) -> list[RuleDetectors]:  # as above
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(look_at_detectors(wanted), loop))
+
         return replace(
             services,
             steps=self.steps,
             rules=self.book,
             reload=reload,
+            detectors=detectors,
             receivers=lambda: self.alerts_partition.config.receivers,
             plan=lambda: self.alerts_partition.plan,
         )

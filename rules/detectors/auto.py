@@ -132,6 +132,15 @@ class Auto:
             kept["count"], tail["seen"] = np.zeros(len(rows)), np.zeros(len(rows))
             self._put(name, rows, kept, tail)
 
+    def standing(self, rows: Indices) -> tuple[tuple[str, ...], Bools, Bools]:
+        """The names of the detectors; and of each (rows) and series (columns) whether it has no p-values yet, and
+        whether it is held for anomalous, and so not learnt.
+        """
+        seen = {name: {"seen": state.column("seen", rows)} for name, state in self._tail_states.items()}
+        learning = [self._tails[name].is_learning(kept) for name, kept in seen.items()]
+        held = [self._tails[name].is_held(state.column("held", rows)) for name, state in self._tail_states.items()]
+        return tuple(self._tails), np.array(learning), np.array(held)
+
     def snapshot(self, rows: Indices) -> dict[str, bytes]:
         """What is kept of these series: arrays by detector and field."""
         parts = {**self._states, **{f"{name}.tail": state for name, state in self._tail_states.items()}}

@@ -67,6 +67,10 @@ class State:
         place = _place(rows)
         return {name: array[place].astype(np.float64) for name, array in self._arrays.items()}
 
+    def column(self, name: str, rows: Indices) -> Float64s:
+        """What one array has of these series; a copy."""
+        return self._arrays[name][rows].astype(np.float64)
+
     def put(self, rows: Indices, kept: Kept) -> None:
         """Keep this of these series."""
         place = _place(rows)

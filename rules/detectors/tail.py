@@ -76,6 +76,12 @@ class Tail:
         is_learning: Bools = kept["seen"] < needed
         return is_learning
 
+    @staticmethod
+    def is_held(held: Float64s) -> Bools:
+        """Which series are not trusted while their scores are odd."""
+        is_held: Bools = held > SINGLE
+        return is_held
+
     def trust(self, kept: Kept, log_p: Float64s) -> tuple[Float64s, Bools]:
         """What these p-values make of each series: how far it is trusted, and whether its detector begins anew."""
         held = kept["held"]
@@ -84,7 +90,7 @@ class Tail:
         is_new_normal = held > ACCEPT / self._habits.every
         kept["held"] = np.where(is_new_normal, 0, held)
         kept["seen"] = np.where(is_new_normal, 0, kept["seen"])
-        return np.where(is_odd & (held > SINGLE), 0.0, 1.0), is_new_normal
+        return np.where(is_odd & self.is_held(held), 0.0, 1.0), is_new_normal
 
     def learn(self, kept: Kept, scores: Float64s, trust: Float64s) -> None:
         """Take scores in; NaN and those without trust are left out."""

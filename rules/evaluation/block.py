@@ -150,6 +150,10 @@ class Block:
         """The rule of this name, unless it is one of silence."""
         return next((watch for _, watch in self._watches if watch.rule.name == rule), None)
 
+    def watches(self) -> Iterator[Watch]:
+        """All rules but those of silence."""
+        return (watch for _, watch in self._watches)
+
     def work(self, now_ns: int) -> Iterator[tuple[Rule, Work, int, int]]:
         """For each rule: what it has done, and how many of its subjects are pending and firing."""
         suppressed = self.floods.suppressed()

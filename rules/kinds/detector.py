@@ -34,6 +34,7 @@ from rules.detectors.peers import ALONE, AT_LEAST
 from rules.kinds.feedback import Feedback
 from rules.kinds.judging import Active, Facts, Ids, Inputs, Judge, Judged
 from rules.kinds.kind import Kind, OnMeasure
+from rules.kinds.standing import Standing
 from rules.kinds.windows import Window, ZoneWindows
 from rules.values.arrays import Arrays, Float64s, Indices, grown, packed, unpacked
 from store.record import SeriesIndex
@@ -84,7 +85,8 @@ class DetectorJudge:
         self.subjects = index
         self.feedback = Feedback()
         self._windows = ZoneWindows(measure, index, duration_ns(detector.every))
-        self._auto = Auto(log_p=-detector.bounds.max * math.log(10))
+        self.bound = detector.bounds.max
+        self._auto = Auto(log_p=-self.bound * math.log(10))
         self._mode: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
 
     def grow(self, size: int) -> None:
@@ -104,6 +106,17 @@ class DetectorJudge:
     def subjects_of(self, series: Indices) -> Sequence[Indices]:
         """The series."""
         return (series,)
+
+    def standing(self) -> Standing:
+        """How far the detectors are with each series that was judged."""
+        zones, zone = self._windows.zones()
+        known = np.flatnonzero(self._mode[: len(self.subjects)] != _NEW)
+        known = known[zone[known] >= 0]
+        slack = self.feedback.slack(zones)
+        bounds = self.bound + (np.zeros(len(zones)) if slack is None else slack)
+        return Standing(
+            *(known, zones, zone[known], tuple(bounds.tolist()), self.feedback.counts()), *self._auto.standing(known)
+        )
 
     def snapshot(self) -> Arrays:
         """The open windows, and what is usual."""

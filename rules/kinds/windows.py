@@ -142,6 +142,11 @@ class ZoneWindows:
         by_number[[self._zones[zone] for zone in zones]] = np.arange(len(zones))
         return by_number[self._zone]
 
+    def zones(self) -> tuple[tuple[str, ...], Indices]:
+        """The names of the zones, and for each series the place of its zone among them; -1 if it is in none."""
+        self._know_zones()
+        return tuple(self._zones), self._zone
+
     def _rows(self, inputs: Inputs, samples: Samples, selection: Selection) -> _Rows | None:
         self._know_zones()
         in_order = not samples.repeats and samples.anew is None

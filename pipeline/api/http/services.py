@@ -35,6 +35,7 @@ from pipeline.config.prices import Prices
 from pipeline.config.receivers import Receiver
 from pipeline.log.log import Appender, LogAdmin
 from pipeline.stream.altered_fields import AlteredField
+from pipeline.stream.detectors import RuleDetectors, Wanted
 from pipeline.stream.normalise.routes import Route
 from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.progress import HowFar
@@ -103,6 +104,7 @@ class Services:
     plan: Callable[[], AlertPlan] = plan_for  # of alerts, as above
     rules: RuleBook | None = None
     reload: Callable[[], Awaitable[Reloaded]] | None = None  # the rule files
+    detectors: Callable[[Wanted], Awaitable[list[RuleDetectors]]] | None = None  # of rules of this worker
     steps: Steps | None = None  # of the host's clock; None: not watched
     topic_owners: TopicOwners | None = None  # if there are other workers
     internal: Internal | None = None  # as above

@@ -48,6 +48,7 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "rules": Entry("pipeline.operations.cli.rules:rules", "Check rule files; list the rules of a server."),
     "detect": Entry("pipeline.operations.cli.detect:detect", "Anomaly scores of the rows of a file."),
+    "detectors": Entry("pipeline.operations.cli.detectors:detectors", "What detectors have learnt."),
     "reload": Entry("pipeline.operations.cli.reload:reload", "Have a server read its rule files again."),
     "doctor": Entry(
         "pipeline.operations.cli.doctor:doctor", "Check the configuration, this machine and a running server."

@@ -24,6 +24,7 @@ from pipeline.stream.rule_files import Reloaded
 from rules import RuleFileError, RuleSet
 from rules.errors import Problem as RuleProblem
 from rules.files.parse import parse_rules
+from tests.support.detector_service import learnt_by
 from tests.support.http_service import HEAVY, NOW_NS, NS, HttpService, queries_once
 
 READER = {"authorization": "Bearer token-of-a-reader"}
@@ -62,7 +63,9 @@ async def asked(tmp_path: Path) -> AsyncIterator[HttpService]:
     steps = Steps("worker")
     steps.note(Step(NOW_NS - NS, NOW_NS))
     book = RuleBook(RuleSet(tuple(found)), OwnedPartitions(0), lambda: {"farm.water"})
-    service.app.state.services = replace(service.app.state.services, rules=book, steps=steps)
+    service.app.state.services = replace(
+        service.app.state.services, rules=book, steps=steps, detectors=learnt_by(service, "default")
+    )
     async with service.app.router.lifespan_context(service.app):
         topic = "greenhouse/eu/gh-1/north/s1"
         await service.publish(topic, {"ts": NOW_NS - NS, "temperature": 20, "level": "12"})
@@ -120,6 +123,8 @@ def calls(letter_id: str) -> list[Call]:
         "/v1/alerts/stream?follow=false": 200,
         "/v1/silences": 200,
         "/v1/rules": 200,
+        "/v1/detectors?series=1": 200,
+        "/v1/detectors?series=x": 400,
         "/v1/queries": 200,
         "/v1/devices": 200,
         "/v1/devices?limit=0": 400,

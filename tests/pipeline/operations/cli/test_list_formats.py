@@ -28,6 +28,7 @@ LISTS = {
     "measures list",
     "dead-letters list",
     "rules list",
+    "detectors status",
     "rules explain",
     "rules check",
     "usage",
