@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rules.detectors.detector import Detector, Step
+from rules.detectors.detector import COUNT, Detector, Step
 from rules.detectors.level_shift import LevelShift
 from rules.detectors.noise import Noise
-from rules.detectors.peers import medians
+from rules.detectors.peers import Peers
 from rules.detectors.robust_ewma import RobustEwma
 from rules.detectors.run_length import RunLength
 from rules.detectors.seasonal import Seasonal
@@ -40,7 +40,7 @@ DETECTORS: tuple[Detector, ...] = (
     RunLength(),
     Shape(),
 )
-SILENCE = Silence()
+SILENCE, PEERS = Silence(), Peers()
 TOGETHER = 4096
 """So many series are judged together: what is computed of them fits into the processor's cache."""
 FEATURES = (*(detector.name for detector in DETECTORS), SILENCE.name)
@@ -77,11 +77,10 @@ class Auto:
     def __init__(self, size: int = 0, *, log_p: float = -14.0, detectors: tuple[Detector, ...] = DETECTORS) -> None:
         self._detectors = detectors
         self._log_p = log_p
-        names = [*(detector.name for detector in detectors), SILENCE.name]
-        habits = [*(detector.habits for detector in detectors), SILENCE.habits]
-        fields = [*(detector.fields for detector in detectors), SILENCE.fields]
-        self._tails = dict(zip(names, map(Tail, habits), strict=True))
-        self._states = dict(zip(names, map(State, fields), strict=True))
+        judges: tuple[Detector | Silence, ...] = (*detectors, SILENCE)
+        parts: tuple[Detector | Silence | Peers, ...] = (*judges, PEERS)
+        self._tails = {judge.name: Tail(judge.habits) for judge in judges}
+        self._states = {part.name: State(part.fields) for part in parts}
         self._tail_states = {name: State(tail.fields) for name, tail in self._tails.items()}
         self.grow(size)
 
@@ -100,7 +99,7 @@ class Auto:
 
         value: NaN if the series has none in this step. group: whose values may be compared, -1: of none; None: no two.
         """
-        base = np.zeros(len(rows)) if group is None else medians(value, group)
+        base = np.zeros(len(rows)) if group is None else self._common(rows, value, group)
         if len(rows) <= TOGETHER:
             return self._step(rows, time_ns, value, base)
         parts = [slice(begin, begin + TOGETHER) for begin in range(0, len(rows), TOGETHER)]
@@ -125,12 +124,20 @@ class Auto:
             log_p.min(0), feature, score[feature, np.arange(len(rows))], expected, expected - reach, expected + reach
         )
 
+    def _common(self, rows: Indices, value: Float64s, group: Indices) -> Float64s:
+        """What the group of each value has in common in this step."""
+        kept = self._states[PEERS.name].take(rows)
+        common = PEERS.common(kept, value, group)
+        PEERS.learn(kept, value, common, group)
+        self._states[PEERS.name].put(rows, kept)
+        return common
+
     def forget(self, rows: Indices) -> None:
         """Learn these series anew."""
-        for name in self._tails:
-            kept, tail = self._take(name, rows)
-            kept["count"], tail["seen"] = np.zeros(len(rows)), np.zeros(len(rows))
-            self._put(name, rows, kept, tail)
+        for states, name in ((self._states, COUNT.name), (self._tail_states, "seen")):
+            for state in states.values():
+                kept = state.take(rows)
+                state.put(rows, {**kept, name: np.zeros(len(rows))})
 
     def standing(self, rows: Indices) -> tuple[tuple[str, ...], Bools, Bools]:
         """The names of the detectors; and of each (rows) and series (columns) whether it has no p-values yet, and

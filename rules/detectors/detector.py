@@ -48,12 +48,15 @@ class Habits:
 
     usual   the score that one value in 50 exceeds
     least   which is at least this
+    excess  by how much such a score exceeds it in the mean, in units of it: 0.15 if they are Gaussian, as means of many
+            values are; 0.26 if exponential
     memory  how many values in a row a score remembers, so that so many high scores are one event
     every   of how many values one has a score
     """
 
     usual: float = 3.0
     least: float = 0.1
+    excess: float = 0.3
     memory: float = 1.0
     every: float = 1.0
 

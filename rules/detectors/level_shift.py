@@ -28,7 +28,7 @@ class LevelShift:
 
     def __init__(self, name: str, fast: float, slow: float, scale_length: float) -> None:
         self.name = name
-        self.habits = Habits(usual=2.0, memory=fast / 2)
+        self.habits = Habits(usual=3.0, excess=0.2, memory=fast / 2)
         self._fast, self._slow, self._scale_length = fast, slow, scale_length
 
     def score(self, kept: Kept, step: Step) -> Float64s:

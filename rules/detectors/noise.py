@@ -27,7 +27,7 @@ class Noise:
     fields = (Field("last", dtype="<f8"), Field("fast"), Field("slow"), COUNT)
 
     def __init__(self, fast: float = 60, slow: float = 600) -> None:
-        self.habits = Habits(usual=0.3, least=0.05, memory=fast / 2)
+        self.habits = Habits(usual=0.2, least=0.05, excess=0.15, memory=fast / 2)
         self._fast, self._slow = fast, slow
 
     def score(self, kept: Kept, step: Step) -> Float64s:

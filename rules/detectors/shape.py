@@ -39,7 +39,7 @@ class Shape:
     )
 
     def __init__(self, every: int = 6) -> None:
-        self.habits = Habits(usual=2.0, memory=2, every=every)
+        self.habits = Habits(usual=2.0, excess=0.2, memory=2, every=every)
         self._every = every
 
     def score(self, kept: Kept, step: Step) -> Float64s:

@@ -79,7 +79,7 @@ class Detector(OnMeasure):
 class DetectorJudge:
     """How unusual the averages of each signal are."""
 
-    version = 1
+    version = 2
 
     def __init__(self, measure: str, index: SeriesIndex, detector: Detector) -> None:
         self.subjects = index

@@ -79,7 +79,7 @@ def test_an_alert_says_what_was_expected(whole: list[Transition]) -> None:
     feature, average, expected, p = whole[0].annotations["s"].split()
 
     others = np.median(values()[SPIKE])
-    assert feature == "season"
+    assert feature == "spike"
     assert float(average) == pytest.approx(values()[SPIKE, 1])
     assert abs(float(expected) - others) < 0.3
     assert float(p) < 1e-6

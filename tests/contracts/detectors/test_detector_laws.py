@@ -176,6 +176,25 @@ def test_an_ensemble_judges_each_series_alone_and_goes_on_after_a_restart() -> N
     assert np.array_equal(judged(values[220:], after, 220), whole[220:])
 
 
+def test_peers_permute_with_their_series_and_go_on_after_a_restart() -> None:
+    rng = np.random.default_rng(7)
+    values = rng.normal(size=(260, 8)) + 10 * rng.normal(size=(260, 1)) + np.arange(8)
+    group, order = np.array([0, 0, 0, 0, 1, 1, 1, 1]), np.array([7, 2, 0, 5, 3, 1, 4, 6])
+    whole, permuted = Auto(8), Auto(8)
+
+    for number, value in enumerate(values):
+        times = np.full(8, START_NS + number * MINUTE_NS)
+        if number == 230:
+            saved = whole.snapshot(np.arange(8))
+            whole = Auto(8)
+            whole.restore(saved, np.arange(8))
+        found = whole.step(np.arange(8), times, value, group).log_p
+
+        assert np.array_equal(permuted.step(np.arange(8), times, value[order], group[order]).log_p, found[order])
+
+    assert found.any()
+
+
 def test_how_many_are_judged_together_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     values = signals(220)
     whole = judged(values)
@@ -212,12 +231,28 @@ def test_of_a_peaceful_signal_few_p_values_are_small() -> None:
     assert not (found < np.log(1e-6)).any()
 
 
+@pytest.mark.parametrize("resolution", [0.7, 1.3, 2.0])
+def test_a_coarse_sensor_makes_no_score_impossible(resolution: float) -> None:
+    """Its scores are few different ones; one that is a step larger than most is rare, and not more."""
+    noise = np.random.default_rng(6).normal(size=(3000, 30))
+    tail = Tail(BY_NAME["spike"].habits)
+    state, found = State(tail.fields), []
+    state.grow(30)
+    kept = state.take(np.arange(30))
+    for scores in np.abs(np.round(noise / resolution) * resolution):
+        found.append(tail.log_p(kept, scores))
+        tail.learn(kept, scores, np.ones(30))
+
+    assert (np.array(found) < np.log(1e-3)).mean() < 0.005
+    assert not (np.array(found) < np.log(1e-6)).any()
+
+
 def test_the_score_at_a_p_value_has_that_p_value() -> None:
     tail = Tail(BY_NAME["spike"].habits)
     state = State(tail.fields)
     state.grow(3)
     kept = state.take(np.arange(3))
     kept["seen"][:] = 1000
-    kept["excess"][:] = [0.1, 0.3, 0.9]
+    kept["excess"][:] = [0.15, 0.3, 0.9]
 
     assert np.allclose(tail.log_p(kept, tail.score_at(kept, -14.0)), -14.0)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from rules.detectors.files import ALERT, FEWER, REFRACTORY, anomaly_scores, scores_of
-from rules.detectors.peers import medians
 from rules.values.arrays import Float64s
 
 DOCS = Path(__file__).parents[3] / "docs" / "detectors.md"
@@ -109,15 +108,6 @@ def test_what_does_not_fit_together_is_refused() -> None:
         anomaly_scores(minutes(3), noise(2))
     with pytest.raises(ValueError, match="probation must be at least 0, is -1"):
         anomaly_scores(minutes(2), noise(2), probation=-1)
-
-
-def test_medians_are_of_the_values_there_are() -> None:
-    values = np.array([1.0, 5.0, 3.0, np.nan, 9.0, 7.0, 100.0])
-    group = np.array([4, 4, 4, 4, 4, 1, -1])
-
-    found = medians(values, group)
-
-    assert np.array_equal(found, [4, 4, 4, np.nan, 4, np.nan, 0], equal_nan=True)
 
 
 def test_the_example_of_the_page_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
