@@ -79,7 +79,8 @@ class State:
 
     def snapshot(self, rows: Indices) -> dict[str, bytes]:
         """What is kept of these series, little-endian."""
-        return {name: array[rows].tobytes() for name, array in self._arrays.items()}
+        place = _place(rows)
+        return {name: array[place].tobytes() for name, array in self._arrays.items()}
 
     def restore(self, arrays: Mapping[str, bytes], rows: Indices) -> None:
         """Restore what was saved of these series. Raises KeyError or ValueError if it is not of these fields."""

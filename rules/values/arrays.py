@@ -32,7 +32,7 @@ def grown(array: npt.NDArray[Scalar], size: int, fill: float) -> npt.NDArray[Sca
 
 def packed(array: npt.NDArray[np.generic], kind: type[Scalar]) -> bytes:
     """The elements of `array` as `kind`, little-endian."""
-    return array.astype(np.dtype(kind).newbyteorder("<")).tobytes()
+    return array.astype(np.dtype(kind).newbyteorder("<"), copy=False).tobytes()
 
 
 def unpacked(data: bytes, kind: type[Scalar]) -> npt.NDArray[Scalar]:

@@ -29,15 +29,19 @@ class PartitionState:
         self._objects = objects
         self._root = f"{layout.STATE}/{partition}/"
 
-    def save(self, kind: str, offset: int, data: bytes) -> None:
+    def save(self, kind: str, offset: int, data: bytes) -> int:
         """Save `data` durably as valid for `offset` (≥ 0), and delete what is valid for lower offsets.
+
+        Returns how many bytes this took.
 
         If there is already an object for this offset, it is not changed: it was derived from the same log up to there.
         """
-        self._objects.create(self._path(kind, offset), _pack(data))
+        packed = _pack(data)
+        self._objects.create(self._path(kind, offset), packed)
         for path, kept in self._offsets(kind):
             if kept < offset:
                 self._objects.discard(path)
+        return len(packed)
 
     def latest(self, kind: str) -> tuple[int, bytes] | None:
         """The highest saved offset and its data; None if nothing is saved.

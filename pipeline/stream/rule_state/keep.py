@@ -110,14 +110,18 @@ class RuleKeep:
             if kind_of(block) not in known:
                 self._keep.save(kind_of(block), 0, data)
 
-    def save(self, block: TableId, data: bytes, offset: int) -> None:
+    def save(self, block: TableId, data: bytes, offset: int) -> int:
         """Save `data`, which covers offsets up to `offset`, instead of the previous state of `block`.
+
+        Returns how many bytes this took.
 
         State is a function of the log, so a second state for the same offset is not saved.
         """
-        if offset >= 0 and self._saved.get(block) != offset:
-            self._keep.save(kind_of(block), offset, data)
-            self._saved[block] = offset
+        if offset < 0 or self._saved.get(block) == offset:
+            return 0
+        size_bytes = self._keep.save(kind_of(block), offset, data)
+        self._saved[block] = offset
+        return size_bytes
 
     def remove(self, block: TableId) -> None:
         """Remove the state of `block`."""

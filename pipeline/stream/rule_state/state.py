@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 # A restart evaluates again what was evaluated since the last pass.
 SAVE_AFTER_S = 15.0
 SAVE_ROWS = 200_000
+SAVE_BYTES_PER_S = 8_000_000
+"""A large state is saved less often, so that no more is written: the log shares the disk, and devices wait for it."""
 
 
 class RuleState:
@@ -53,6 +55,7 @@ class RuleState:
         self._next: int | None = None
         self._rows = 0  # evaluated since the last pass that was due
         self._saved_s: float | None = None
+        self._rest_s = 0.0  # from the begin of a pass to the next one, at least
         self.low_watermark = 0  # the saved state covers frames below this offset
 
     def load(self, wanted: Generation, former: RuleKeep | None = None) -> None:
@@ -161,21 +164,23 @@ class RuleState:
         """Save everything if enough has been evaluated, or enough time has passed; called about each second."""
         if self._saved_s is None:
             self._saved_s = now_s
-        if self._rows >= SAVE_ROWS or now_s - self._saved_s >= SAVE_AFTER_S:
+        since_s = now_s - self._saved_s
+        if since_s >= self._rest_s and (self._rows >= SAVE_ROWS or since_s >= SAVE_AFTER_S):
             self._rows, self._saved_s = 0, now_s
-            await self.save_pass()
+            self._rest_s = await self.save_pass() / SAVE_BYTES_PER_S
 
-    async def save_pass(self) -> None:
-        """Save every block once, one at a time, then move the low watermark."""
+    async def save_pass(self) -> int:
+        """Save every block once, one at a time, then move the low watermark. Returns how many bytes the blocks took."""
         if self._ended:
-            return  # if the state were saved now, these alerts would never be resolved
+            return 0  # if the state were saved now, these alerts would never be resolved
+        written = 0
         began_s = time.perf_counter()
         reached, clock, ruleless = self._next, self.engine.clock.copy(), self._ruleless
         for block in list(self.engine.blocks()):
             async with self.changing:
                 data = self.engine.snapshot(block)
                 covered = self.engine.positions(block).get(self._keep.partition_id, -1)
-            await asyncio.to_thread(self._keep.save, block, data, covered)
+            written += await asyncio.to_thread(self._keep.save, block, data, covered)
         if reached is not None and reached != self.low_watermark:
             await asyncio.to_thread(self._keep.save_low_watermark, reached, clock)
             self.low_watermark = reached
@@ -183,3 +188,4 @@ class RuleState:
         self._useless += ruleless
         await asyncio.to_thread(self._remove_useless)
         metrics.rules_save_seconds.observe(time.perf_counter() - began_s)
+        return written

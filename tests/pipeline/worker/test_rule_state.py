@@ -1,5 +1,6 @@
 """The rules' state on disk: saved, taken up again, with a low watermark below which the log is not needed."""
 
+import secrets
 from pathlib import Path
 
 import pytest
@@ -284,3 +285,18 @@ async def test_a_pass_is_due_after_some_time_or_after_many_rows(tmp_path: Path) 
         saved.append(rules.state.low_watermark)
 
     assert saved == [0, 0, 3, 3, 5, 5]
+
+
+async def test_a_large_state_is_saved_less_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within the rate of writing, at it, and beyond it; rows do not make it more often."""
+    rules = Rules(tmp_path)
+    monkeypatch.setattr(rules.state.engine, "snapshot", lambda _: secrets.token_bytes(1000))
+    monkeypatch.setattr("pipeline.stream.rule_state.state.SAVE_BYTES_PER_S", 50)
+    saved = []
+    for at, now_s in enumerate([100.0, 115.0, 134.9, 135.5, 140.0, 155.4, 156.1]):
+        rules.read(at, 1000 + at, 20)
+        rules.state.evaluated(at, SAVE_ROWS if now_s > 100 else 0)
+        await rules.state.save_when_due(now_s)
+        saved.append(rules.state.low_watermark)
+
+    assert saved == [0, 2, 2, 4, 4, 4, 7]
