@@ -64,10 +64,19 @@ class Rollup:
         """Its size in RAM."""
         return len(self) * 44
 
-    def of_zone(self, zone: int) -> slice:
-        """The places of a zone."""
-        first, end = np.searchsorted(self.zone, (zone, zone + 1))
-        return slice(int(first), int(end))
+    def runs(self, zones: Int32s, first: int, end: int) -> tuple[Places, Places]:
+        """For each of these zones where its slots in [first, end) begin, and where they end. It reads no others."""
+        starts, ends = (np.searchsorted(self.zone, zones, side) for side in ("left", "right"))
+        return self._first_from(first, starts, ends), self._first_from(max(first, end), starts, ends)
+
+    def _first_from(self, slot: int, starts: Places, ends: Places) -> Places:
+        """The first place in each [start, end) with this slot or a later one; its end, if there is none."""
+        low, high = starts, ends
+        while (is_open := low < high).any():
+            middle = (low + high) // 2
+            is_before = is_open & (self.slot[np.where(is_open, middle, 0)] < slot)
+            low, high = np.where(is_before, middle + 1, low), np.where(is_open & ~is_before, middle, high)
+        return low
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +95,13 @@ class Samples:
     def at(self, places: Places) -> Samples:
         """Those at these places."""
         return Samples(self.zone[places], self.time_ns[places], self.values[places])
+
+
+def places_in(starts: Places, ends: Places) -> Places:
+    """All places in these runs, one run after the other."""
+    lengths = ends - starts
+    before = np.cumsum(lengths) - lengths
+    return np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))
 
 
 NOTHING = Sums(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0))

@@ -26,6 +26,7 @@ from store.memory.rollup import (
     Sums,
     is_of,
     joined,
+    places_in,
     single,
     summed,
 )
@@ -80,19 +81,29 @@ class Piece:
         rollup = self.rollups.get(measure)
         return rollup is not None and int(rollup.sums.count.sum()) == self.rows
 
+    @property
+    def most_read(self) -> int:
+        """The most slots of zones that may be read of it."""
+        first = max(self.first, self.source.from_ns // self.grain_ns)
+        end = min(self.end, self.source.to_ns // self.grain_ns + 1)
+        of_zones = len(self._asked) * max(end - first, 0)
+        return sum(min(len(rollup), of_zones) for rollup in self.rollups.values())
+
+    @property
+    def _asked(self) -> Int32s:
+        return np.flatnonzero(self.zones.asked >= 0).astype(np.int32)
+
     def sums(self, measure: str, gaps: Sequence[tuple[int, int]]) -> Iterator[tuple[Int32s, Int64s, Sums]]:
         """Number of the zone, slot, and sums, except in slots of `gaps`."""
         rollup = self.rollups.get(measure)
         if rollup is None:  # it lacks the measure
             return
-        asked = np.flatnonzero(self.zones.asked >= 0)
-        part = rollup.of_zone(int(asked[0])) if len(asked) == 1 else slice(None)
-        number, slot = self.zones.of(rollup.zone[part]), rollup.slot[part]
-        wanted = (number >= 0) & (slot >= self.first) & (slot < self.end)
+        asked = self._asked
+        places = places_in(*rollup.runs(asked, self.first, self.end))
         for first, end in gaps:
-            wanted &= (slot < first) | (slot >= end)
-        places = np.flatnonzero(wanted)
-        yield number[places], slot[places], rollup.sums.at(part).at(places)
+            slot = rollup.slot[places]
+            places = places[(slot < first) | (slot >= end)]
+        yield self.zones.of(rollup.zone[places]), rollup.slot[places], rollup.sums.at(places)
         for from_ns, to_ns in self.cuts:
             found = self.samples[from_ns // MINUTE_NS, measure]
             if len(asked) == 1:
@@ -111,9 +122,9 @@ class Division:
     rows: Sequence[tuple[TableView, Selection]]
 
     @property
-    def size(self) -> int:
-        """The number of slots of zones in its pieces."""
-        return sum(len(rollup) for piece in self.pieces for rollup in piece.rollups.values())
+    def most_read(self) -> int:
+        """The most slots of zones that may be read of its pieces."""
+        return sum(piece.most_read for piece in self.pieces)
 
     def has_all_values(self, measures: Sequence[str]) -> bool:
         """Whether all rows of its pieces are in a zone and have all these measures."""

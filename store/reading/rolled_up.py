@@ -20,7 +20,7 @@ from store.reading.partials import COUNT, GREATEST, GROUP, LEAST, ROWS, TOTAL
 from store.reading.rolled import Division, divide, is_short, roll_up_newest
 from store.reading.scan import MemoryView, Selection, TableView
 
-MOST_SLOTS = 500_000  # of all zones: their sums take 20 ms and 50 MB
+MOST_SLOTS = 500_000  # that are read: their sums take 20 ms and 50 MB
 
 
 class Groups:
@@ -74,7 +74,7 @@ def rolled_up(
         return None
     roll_up_newest(cursor, view, selection, names, grain_ns)
     division = divide(view, selection, groups.by_number, names, grain_ns)
-    if division.rows or not division.has_all_values(names) or division.size > MOST_SLOTS:
+    if division.rows or division.most_read > MOST_SLOTS or not division.has_all_values(names):
         return None
     return _table(with_cut_minutes(cursor, view, division, measures), groups, names, grain_ns)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from store.memory import tier
+from store.reading import rolled_up
 from store.reading.scan import Selection
 from store.reading.snapshot import Snapshot
 from store.reading.statistics import counted
@@ -210,6 +211,13 @@ def test_rollups_answer(rolled: Life, sql: str) -> None:
 )
 def test_whatever_else_is_left_to_the_slow_path(rolled: Life, sql: str) -> None:
     assert ask(rolled, sql) is None
+
+
+def test_only_what_is_read_of_rollups_counts_against_a_question(rolled: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rolled_up, "MOST_SLOTS", 2)
+
+    assert ask(rolled, f"SELECT avg(t) {FROM} WHERE zone = 'z1' AND time >= ago(1m)") is not None
+    assert ask(rolled, f"SELECT avg(t) {FROM}") is None
 
 
 def test_a_row_that_lacks_the_measure_makes_groups_that_rollups_do_not_have(rolled: Life) -> None:
