@@ -44,6 +44,7 @@ MOST_FLUSHED_ALONE = 150  # tables with unflushed rows; if there are more, small
 COMMIT_EVERY_NS = 200_000_000  # tables are committed in turn then, five a second
 SMALL_BYTES = 1024 * 1024
 POSITIONS_EVERY_NS = 5_000_000_000
+DELETE_NS = 1_000_000_000  # of each pass, while a DELETE is carried out
 CLEAN_EVERY_NS = 600_000_000_000
 RETAIN_EVERY_NS = 3_600_000_000_000
 VACUUM_EVERY_NS = 1_200_000_000_000
@@ -63,6 +64,7 @@ class Upkeep:
     clock_ns: Callable[[], int]  # the host's clock, which may be changed: for the age of data
     monotonic_ns: Callable[[], int]  # for intervals
     observe: Callable[[str, float], None] = lambda _work, _took_s: None  # called with its kind and seconds
+    _began_ns: int = 0  # the pass
     _pending_saved_ns: int = 0
     _pending_saved_rows: int = 0
     _saved_ns: int = 0
@@ -72,6 +74,7 @@ class Upkeep:
 
     def run(self) -> None:
         """Do everything that is due, once."""
+        self._began_ns = self.monotonic_ns()
         self._look_at_clock()
         if self._is_due("look", None, LOOK_EVERY_NS):
             self.tables.drop_deleted()
@@ -229,7 +232,10 @@ class Upkeep:
         """Carry out its DELETEs up to these offsets; returns whether all are: rows after them may be saved then."""
         when = When(advanced or self.progress.advanced(), self.monotonic_ns(), self.progress.rows)
         is_there = functools.partial(self.tables.is_there, table)
-        return bool(self._attempt(table, lambda: table.carry_out_deletions(when, is_there)))
+        return bool(self._attempt(table, lambda: table.carry_out_deletions(when, is_there, self._has_time_to_delete)))
+
+    def _has_time_to_delete(self) -> bool:
+        return self.monotonic_ns() - self._began_ns < DELETE_NS
 
     def _attempt(self, table: Table, work: Callable[[], T]) -> T | None:
         """The result of `work` on the table's files; None if another worker was faster, or storage is unavailable.

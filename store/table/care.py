@@ -72,13 +72,14 @@ class CaredFor:
         """Whether DELETEs are to be carried out, or to be told."""
         return bool(self._core.deletions or self._core.deleted)
 
-    def carry_out_deletions(self, when: When, is_there: Callable[[], bool]) -> bool:
+    def carry_out_deletions(self, when: When, is_there: Callable[[], bool], has_time: Callable[[], bool]) -> bool:
         """Carry out the DELETEs up to the offsets applied; returns whether all of them are. Before rows are flushed.
 
-        `is_there` returns whether the table still exists. Raises Fenced, MagneticConflict, MagneticUnavailable.
+        `is_there` returns whether the table still exists, `has_time` whether to go on in this pass.
+        Raises Fenced, MagneticConflict, MagneticUnavailable.
         """
         with self._writing() as core:
-            if core is None or not deleting.carry_out(core, when, is_there):
+            if core is None or not deleting.carry_out(core, when, is_there, has_time):
                 return False
             deleting.tell(core)
             return True

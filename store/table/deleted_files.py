@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from itertools import groupby
 
@@ -32,35 +32,61 @@ class DeletedFiles:
         self._key = [*self._columns.dimensions.values(), MEASURE_NAME_COLUMN, TIME_COLUMN]
         self._found: list[DataFile] = []
 
-    def find(self) -> None:
-        """Find the files, and count the rows, each key once, unless an earlier attempt has. Raises QueryFailed."""
-        core, chosen = self._core, self._deletion.chosen
-        count, doubled = 0, False
-        with core.lock:
-            superseded = pa.table({layout.TIME_NS: core.superseded.now()})
-        with closing(core.duck.cursor()) as cursor:
-            cursor.register("superseded_times", superseded)
-            for file in core.magnetic.version.files:
-                if chosen.may_be_in(file.from_ns, file.to_ns):
-                    rows, twice = self._counted(cursor, [file])
-                    self._found += [file] if rows else []
-                    count, doubled = count + rows - twice, doubled or bool(twice)
-            if doubled:
-                count += self._keys_twice(cursor)
-        if self._deletion.rows is None:
-            self._deletion.rows = count
+    def find(self, has_time: Callable[[], bool]) -> bool:
+        """Look at files, at one or more, until the time is up; returns whether all of the version are looked at.
 
-    def rewrite(self) -> None:
-        """Replace them by files without the rows, one commit for each date. Raises Fenced, MagneticConflict."""
-        core = self._core
-        kept = f"NOT {is_deleted(core, self._deletion)}"
-        for _, of_date in groupby(sorted(self._found, key=lambda file: file.date), lambda file: file.date):
-            files = list(of_date)
-            written = [write(core, [file], self._columns, kept=kept) for file in files]
-            added = [file for file in written if file is not None]
-            version = core.magnetic.commit(added, files, self._columns.stored(), {}, is_new_data=True, deletes=True)
+        Then the rows are counted, each key once. Raises QueryFailed.
+        """
+        core, deletion = self._core, self._deletion
+        if deletion.superseded_ns is None:
             with core.lock:
-                core.magnetic.version = version
+                deletion.superseded_ns = core.superseded.now()
+        with closing(core.duck.cursor()) as cursor:
+            cursor.register("superseded_times", pa.table({layout.TIME_NS: deletion.superseded_ns}))
+            files = [
+                file for file in core.magnetic.version.files if deletion.chosen.may_be_in(file.from_ns, file.to_ns)
+            ]
+            new = [file for file in files if file.path not in deletion.looked_at]
+            for left, file in zip(reversed(range(len(new))), new, strict=True):
+                deletion.looked_at[file.path] = self._counted(cursor, [file])
+                if left and not has_time():
+                    return False
+            having = [file for file in files if deletion.looked_at[file.path][0]]
+            self._found = sorted(having, key=lambda file: file.date)
+            if deletion.rows is None:
+                counts = [deletion.looked_at[file.path] for file in self._found]
+                once = self._keys_twice(cursor) if any(twice for _, twice in counts) else 0
+                deletion.rows = sum(rows - twice for rows, twice in counts) + once
+        return True
+
+    def rewrite(self, has_time: Callable[[], bool]) -> bool:
+        """Replace them by files without the rows, one or more, until the time is up; returns whether all are replaced.
+
+        Each commit has those of one date. Raises Fenced, MagneticConflict.
+        """
+        for _, of_date in groupby(self._found, lambda file: file.date):
+            files, replaced, added = list(of_date), [], []
+            for file in files:
+                replaced.append(file)
+                added += self._written(file)
+                if not has_time():
+                    break
+            self._commit(added, replaced)
+            if not has_time():
+                return replaced[-1] == self._found[-1]
+        return True
+
+    def _written(self, file: DataFile) -> list[DataFile]:
+        """A file without the rows; none, if no row is left."""
+        written = write(self._core, [file], self._columns, kept=f"NOT {is_deleted(self._core, self._deletion)}")
+        return [] if written is None else [written]
+
+    def _commit(self, added: Sequence[DataFile], replaced: Sequence[DataFile]) -> None:
+        core = self._core
+        version = core.magnetic.commit(added, replaced, self._columns.stored(), {}, is_new_data=True, deletes=True)
+        self._deletion.looked_at |= {file.path: (0, 0) for file in added}
+        with core.lock:
+            core.magnetic.version = version
 
     def _rows(self, cursor: Cursor, files: Sequence[DataFile]) -> str:
         """The relation and condition for the rows of the DELETE in these files."""

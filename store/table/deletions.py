@@ -43,14 +43,20 @@ class Deleted:
 class Deletion:
     """A DELETE at an offset of the own partition.
 
-    is_purge  also from files that only earlier versions have
-    rows      the number of its rows, once they are counted
+    It is carried out in slices, between which the maintenance does other work.
+
+    is_purge       also from files that only earlier versions have
+    looked_at      file → how many of its rows it deletes, and how many of these are at superseded times
+    superseded_ns  the superseded times when this was begun, to count each key once
+    rows           the number of its rows, once they are counted: from then on files are rewritten
     """
 
     offset: int
     chosen: Chosen
     is_purge: bool
     outcome: Future[Deleted] = field(default_factory=Future)
+    looked_at: dict[str, tuple[int, int]] = field(default_factory=dict)
+    superseded_ns: Int64s | None = None
     rows: int | None = None
 
     @property
