@@ -14,6 +14,7 @@ PipelineError
 ├── MalformedPacket       the device: bytes that are not MQTT; closes its connection only
 ├── PayloadError          the device: a payload that cannot become a record; goes to [dead_letters]
 ├── FrameError            us, or a damaged log: a log message that is not a frame
+│   └── UnknownKind       the operator: a frame of a kind that a newer version writes
 ├── PeerUnavailable       passes, or the operator: another worker, or a partition without one, does not answer in time
 │   └── NotOwned          the other worker does not own, or not yet, what was asked for
 ├── RequestRefused        the caller: this server understood the request and refuses it
@@ -104,6 +105,14 @@ class PayloadError(PipelineError):
 
 class FrameError(PipelineError):
     """A log message that is not a frame of a known version."""
+
+
+class UnknownKind(FrameError):
+    """A frame of a kind that this version does not know; `is_ignorable`: it has no message, and may be left out."""
+
+    def __init__(self, kind: str, *, is_ignorable: bool) -> None:
+        super().__init__(f"a frame of the kind {kind[:40]!r}, which this version does not know: a newer one wrote it")
+        self.is_ignorable = is_ignorable
 
 
 class PeerUnavailable(PipelineError):

@@ -92,6 +92,9 @@ broker_left_messages = Counter(
 broker_errors = Counter("streamgauge_brokers_errors_total", "Failed connections and subscriptions", ["broker", "kind"])
 
 # The stream: from messages to records and alerts.
+frames_skipped = Counter(
+    "streamgauge_stream_frames_skipped_total", "Frames without messages that a newer version wrote, and this one skips"
+)
 messages_normalised = Counter("streamgauge_stream_messages_total", "Messages read from the log and normalised")
 work_batch_messages = Histogram(
     "streamgauge_stream_batch_messages",
@@ -227,6 +230,27 @@ quota_refusals = Counter(
     "streamgauge_quota_refusals_total",
     "Refused records and queries of an account, and connections that were not read for a while, because of its quota",
     ["account", "quota"],
+)
+
+scheduled_runs = Counter("streamgauge_scheduled_runs_total", "Runs of scheduled queries", ["state"])
+scheduled_run_seconds = Histogram(
+    "streamgauge_scheduled_run_seconds",
+    "Duration of a run of a scheduled query",
+    buckets=(0.1, 0.3, 1, 3, 10, 30, 100, 300, 1_000),
+)
+scheduled_records = Counter("streamgauge_scheduled_records_total", "Records that runs of scheduled queries have stored")
+scheduled_behind_seconds = Gauge(
+    "streamgauge_scheduled_behind_seconds", "How long the run of a scheduled query that has been due longest waits"
+)
+rollup_seconds = Histogram(
+    "streamgauge_rollup_seconds",
+    "Duration of making the bins of a rollup table that were due",
+    ["table"],
+    buckets=(0.1, 0.3, 1, 3, 10, 30, 100, 300, 1_000),
+)
+rollup_records = Counter("streamgauge_rollup_records_total", "Records that were made for a rollup table", ["table"])
+rollup_behind_seconds = Gauge(
+    "streamgauge_rollup_behind_seconds", "Seconds of bins of a rollup table that are over and not made", ["table"]
 )
 
 damage_found = Counter(

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.base import metrics
-from pipeline.base.errors import FrameError
+from pipeline.base.errors import FrameError, UnknownKind
 from pipeline.log.dead_letter import DeadLetter, Reason, encode_dead_letters
 from pipeline.log.deleting import Delete, delete_of
 from pipeline.log.frame import Frame, FrameKind, decode_frame, is_request
@@ -130,7 +130,9 @@ class _Run:
             else:
                 self.frames.append((message.offset, frame))
         except FrameError as error:
-            if isinstance(message.value, Damaged):
+            if isinstance(error, UnknownKind) and error.is_ignorable:
+                metrics.frames_skipped.inc()
+            elif isinstance(message.value, Damaged):
                 where = f"offset {message.offset} of {partition_id}"
                 report("log", f"{where}: {error}; its messages are dead letters, reason `damaged`", Outcome.LOST)
                 self.letters += normaliser.damaged(message.offset, bytes(message.value), str(error))

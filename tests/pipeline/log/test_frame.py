@@ -1,11 +1,13 @@
 """The frame: what one log message of [readings] holds."""
 
+import re
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.base.errors import FrameError
+from pipeline.base.errors import FrameError, UnknownKind
 from pipeline.log.frame import FORMAT_VERSION, FrameKind, decode_frame, encode_frame
 
 messages = st.lists(
@@ -35,6 +37,19 @@ def test_a_newer_frame_is_refused_by_its_version() -> None:
 
     with pytest.raises(FrameError, match=f"format version {FORMAT_VERSION + 1}; this program reads {FORMAT_VERSION}"):
         decode_frame(newer)
+
+
+@pytest.mark.parametrize(("kind", "is_ignorable"), [("?later", True), ("later", False)])
+def test_a_frame_of_a_kind_of_a_newer_version_is_told_from_damage(kind: str, is_ignorable: bool) -> None:
+    """An older worker reads it while workers are upgraded one by one."""
+    newer = msgspec.msgpack.encode([FORMAT_VERSION, kind, [1], [""], [""], [b"word"]])
+
+    with pytest.raises(UnknownKind, match=f"of the kind '{re.escape(kind)}', which this version does not know") as told:
+        decode_frame(newer)
+
+    assert told.value.is_ignorable is is_ignorable
+    with pytest.raises(FrameError, match="is not a frame"):
+        decode_frame(newer.replace(b"word", b"word" * 9))
 
 
 def test_a_frame_with_a_bit_changed_in_a_text_is_refused_too() -> None:

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
+from prometheus_client import REGISTRY
+
 from pipeline.log.dead_letter import DeadLetter, Reason, decode_dead_letters
 from pipeline.log.deleting import Delete, encode_delete
 from pipeline.log.frame import FrameKind, encode_frame
@@ -21,6 +23,7 @@ from pipeline.stream.stages.readings_to_records import readings_to_records
 from store.record import SeriesRegistry
 
 ID = "0123/readings/0"
+SKIPPED = "streamgauge_stream_frames_skipped_total"
 
 
 def partition(next_offset: int) -> Partition:
@@ -106,6 +109,30 @@ async def test_a_frame_that_the_log_has_damaged_becomes_dead_letters_and_the_res
         ("1:0", Reason.DAMAGED, b'{"n": 1}'),
         ("3:0", Reason.DAMAGED, b""),
     ]
+
+
+async def test_a_frame_without_messages_of_a_newer_version_is_skipped_and_counted() -> None:
+    """While workers are upgraded one by one. One of another unknown kind may have messages: it is a dead letter."""
+    before = REGISTRY.get_sample_value(SKIPPED) or 0
+    letters: list[DeadLetter] = []
+    offsets: list[int] = []
+
+    async def events() -> AsyncIterator[Any]:
+        for offset, kind in enumerate((b"mqtt", b"?new", b"anew")):
+            found = event(offset)
+            found.message.value = found.message.value.replace(b"mqtt", kind)
+            yield found
+
+    async def put(work: Any) -> None:
+        offsets.append(work.offset)
+
+    async def append(value: bytes) -> None:
+        letters.extend(decode_dead_letters(value).letters)
+
+    await readings_to_records(SimpleNamespace(events=events), OwnedPartitions(1, [partition(0)]), append, put)
+
+    assert (offsets[-1], REGISTRY.get_sample_value(SKIPPED)) == (2, before + 1)
+    assert [(letter.id[-3:], letter.reason) for letter in letters] == [("2:0", Reason.DAMAGED_FRAME)]
 
 
 async def test_ticks_between_frames_divide_no_work_batch() -> None:
