@@ -24,6 +24,7 @@ from pipeline.log import open_appender
 from pipeline.stream.normalise.routes import routes_from
 from pipeline.stream.partitioning import partition_of_message, partition_of_record, zonings_from
 from pipeline.stream.writes import LogWriter
+from pipeline.worker.derived_metrics import DerivedMetrics
 from pipeline.worker.group import Group
 from pipeline.worker.metered_queries import MeteredQueries, QueryUses
 from pipeline.worker.quota_guard import QuotaGuard
@@ -91,6 +92,7 @@ def services_of(
         page_bytes=asked.pages,
         topics=SnsTopics(config.sns_topics, config.receivers),
         rollups=config.rollup_tables,
+        observer=DerivedMetrics(),
     )
     limits = Limits(asked.slots, asked.slots_per_account, asked.waiting, asked.waiting_per_account)
     timeout_s = asked.timeout.total_seconds()

@@ -34,6 +34,7 @@ from store.endpoint.errors import (
     Validation,
 )
 from store.endpoint.imports import Imported, import_rows
+from store.endpoint.observing import NotObserved, Observer
 from store.endpoint.prepare import prepare_query
 from store.endpoint.queries import Queries
 from store.endpoint.results import KEPT_ACCOUNT_BYTES
@@ -99,6 +100,7 @@ class Endpoint:
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
         topics: Topics | None = None,
         rollups: Sequence[RollupTable] = (),
+        observer: Observer | None = None,
     ) -> None:
         """`clock_ns`: the host's time; `monotonic_ns`: for the time that results are kept.
 
@@ -106,6 +108,7 @@ class Endpoint:
         page_prefix  the beginning of tokens for further pages of a query
         page_bytes   of the results that an account has not fetched completely
         rollups      the tables that are made of others
+        observer     is told of runs of scheduled queries, and of rollup tables
         topics       of SNS, for messages about scheduled queries; none lead anywhere if there is nothing
         """
         self._store = store
@@ -113,7 +116,7 @@ class Endpoint:
         self._clock_ns = clock_ns
         self._refusals = refusals
         self._write, queries = WriteRecords(writer), Queries(page_prefix, monotonic_ns, page_bytes)
-        self._topics, self._rollups = topics or NoTopics(), rollups
+        self._topics, self._rollups, self._observer = topics or NoTopics(), rollups, observer or NotObserved()
         self._has_task, self._has_run, self._has_message = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._operations: dict[str, Callable[[Context], Awaitable[dict[str, object]]]] = {
             "DescribeEndpoints": _describe_endpoints,
@@ -157,11 +160,13 @@ class Endpoint:
     ) -> ScheduledRunner:
         """What runs scheduled queries."""
         call_for = self._calls_in(runner)
-        return ScheduledRunner(self._write, call_for, buckets, self._refusals, worker, self._has_message.set)
+        told = (self._has_message.set, self._observer)
+        return ScheduledRunner(self._write, call_for, buckets, self._refusals, worker, *told)
 
     def rollup_maker(self, worker: str = "", runner: Callable[[str], Runner] = lambda _: InThreads()) -> RollupMaker:
         """What makes rollup tables."""
-        return RollupMaker(self._write, self._calls_in(runner), self._refusals, self._rollups, worker)
+        calls = self._calls_in(runner)
+        return RollupMaker(self._write, calls, self._refusals, self._rollups, worker, self._observer)
 
     def _calls_in(self, runner: Callable[[str], Runner]) -> Callable[[str], Context]:
         return lambda account: self._call_for(account, runner(account))

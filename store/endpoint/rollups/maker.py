@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from store.catalog.catalog import TableInfo
 from store.catalog.rollup_table import RollupTable
 from store.catalog.schema import Column
 from store.endpoint.context import Context
 from store.endpoint.errors import EndpointError
+from store.endpoint.observing import NotObserved, Observer
 from store.endpoint.rollups.made import Lost, Made, begin, made_of, save
 from store.endpoint.rollups.making import Making
 from store.endpoint.rollups.statement import due_ranges, measures_of
@@ -42,6 +44,7 @@ class RollupMaker:
     call_for  a call for an account, as if a client had asked
     refusals  errors by which the writer, or the runner of queries, reports overload
     owner     the name of this worker; "" if there is no other
+    observer  is told of what is made
     """
 
     write: WriteRecords
@@ -49,6 +52,7 @@ class RollupMaker:
     refusals: tuple[type[Exception], ...]
     rollups: Sequence[RollupTable]
     owner: str = ""
+    observer: Observer = field(default_factory=NotObserved)
 
     async def work(self) -> None:
         """Make what is due, every few seconds, until cancelled. Returns at once if there are no rollup tables."""
@@ -90,14 +94,16 @@ class RollupMaker:
         oldest_ns = end_ns if found.from_ns is None else found.from_ns
         ranges = due_ranges(found.slots, made.made_to_ns, first_ns, oldest_ns, end_ns, rollup.bin_ns)
         ranges = ranges if measures_of(columns) else []
+        behind_ns = end_ns - max(made.made_to_ns, oldest_ns, first_ns) if ranges else 0
+        self.observer.rollup_behind(name, max(behind_ns, 0) / 1e9)
         if not ranges and found.version - made.version < SAVE_COMMITS:
             return
         made = await asyncio.to_thread(begin, catalog, account, name, info.created_ns, self.owner, call.now_ns)
         deriving = Deriving(self.write, self.call_for, account, self.refusals, made.trigger_ns)
         target = await asyncio.to_thread(find_table, call.store, TableId(account, *rollup.target))
-        making = Making(deriving, rollup, target, columns, found)
+        making, began_s, records = Making(deriving, rollup, target, columns, found), time.perf_counter(), 0
         for from_ns, to_ns in ranges:
-            await making.make(from_ns, to_ns)
+            records += await making.make(from_ns, to_ns)
             now_ns = self.call_for(account).now_ns
             if now_ns - made.seen_ns >= SAVE_EVERY_NS:
                 made.seen_ns = now_ns
@@ -106,6 +112,8 @@ class RollupMaker:
                 await asyncio.to_thread(save, catalog, account, name, made)
         made.version, made.made_to_ns, made.owner = found.version, max(end_ns, made.made_to_ns), ""
         await asyncio.to_thread(save, catalog, account, name, made)
+        self.observer.rollup_made(name, time.perf_counter() - began_s, records)
+        self.observer.rollup_behind(name, 0.0)
 
     def _changes(self, table: TableId, rollup: RollupTable, made: Made) -> tuple[Changes, Sequence[Column]]:
         with self.call_for(table.account).store.snapshot(table.account) as snapshot:

@@ -37,6 +37,11 @@ class Claims:
         due = [at_ns for query in queries if (at_ns := self._due_ns(query)) is not None]
         return max(min(due), now_ns) if due else None
 
+    def behind_ns(self, now_ns: int) -> int:
+        """How long the run waits that has been due longest by its schedule; 0 if none is due."""
+        nexts = [query.next_ns for query in scheduled_queries(self.catalog, self.account).values()]
+        return max(0, now_ns - min((at_ns for at_ns in nexts if at_ns is not None), default=now_ns))
+
     def take(self, now_ns: int) -> tuple[ScheduledQuery, Started] | None:
         """Begin the run that is due first; None if none is."""
         if self.next_due_ns(now_ns) != now_ns:

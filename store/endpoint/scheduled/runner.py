@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from store.endpoint.context import Buckets, Context
 from store.endpoint.errors import EndpointError, ResourceNotFound, Validation
+from store.endpoint.observing import NotObserved, Observer
 from store.endpoint.scheduled.claims import ABANDONED_NS, Claims, Lost
 from store.endpoint.scheduled.derived import Deriving, Result
 from store.endpoint.scheduled.running import Running
@@ -40,6 +41,7 @@ class ScheduledRunner:
     refusals  errors by which the writer, or the runner of queries, reports overload
     owner     the name of this worker; "" if there is no other
     has_ended  called when a run has ended, and messages may wait
+    observer   is told of runs
     """
 
     write: WriteRecords
@@ -48,6 +50,7 @@ class ScheduledRunner:
     refusals: tuple[type[Exception], ...]
     owner: str = ""
     has_ended: Callable[[], None] = lambda: None
+    observer: Observer = field(default_factory=NotObserved)
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     async def work(self, wake: asyncio.Event) -> None:
@@ -87,16 +90,19 @@ class ScheduledRunner:
 
     async def _look(self, wake: asyncio.Event) -> float:
         """Begin what is due; how long to wait for the next."""
-        wait_s = LOOK_EVERY_S
+        wait_s, behind_ns = LOOK_EVERY_S, 0
         for account in await asyncio.to_thread(self._accounts):
             now_ns = self.call_for(account).now_ns
-            due_ns = await asyncio.to_thread(self._claims(account).next_due_ns, now_ns)
+            claims = self._claims(account)
+            due_ns = await asyncio.to_thread(claims.next_due_ns, now_ns)
+            behind_ns = max(behind_ns, claims.behind_ns(now_ns))
             if account in self._tasks or due_ns is None:
                 continue
             if due_ns <= now_ns:
                 self._tasks[account] = asyncio.create_task(self._run_all(account, wake))
             else:
                 wait_s = min(wait_s, (due_ns - now_ns) / 1e9)
+        self.observer.runs_behind(behind_ns / 1e9)
         return wait_s
 
     async def _run_all(self, account: str, wake: asyncio.Event) -> None:
@@ -131,9 +137,11 @@ class ScheduledRunner:
             report = await running.report(result.mistakes) if result.mistakes.count else None
         if failure:
             log.warning("the run of the scheduled query %s has failed: %s", query.id, failure)
-        took_ms = round((time.perf_counter() - began_s) * 1_000)
+        took_s = time.perf_counter() - began_s
+        took_ms = round(took_s * 1_000)
         ended, now_ns = _ended(started, result, took_ms, failure, report), self.call_for(account).now_ns
         await asyncio.to_thread(lambda: claims.end(query.id, started, ended, now_ns, disables=disables))
+        self.observer.run_ended(has_failed=bool(failure), took_s=took_s, records=result.ingested)
         self.has_ended()
 
     async def _failure(self, running: Running, result: Result) -> tuple[str, bool]:

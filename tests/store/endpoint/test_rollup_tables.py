@@ -16,6 +16,7 @@ from store.catalog.catalog import TableSettings
 from store.catalog.rollup_table import RollupTable
 from store.endpoint import Endpoint, WriteRecord
 from store.endpoint.errors import Validation
+from store.endpoint.observing import NotObserved
 from store.endpoint.rollups import maker, statement
 from store.endpoint.rollups.maker import SETTLED_NS
 from store.endpoint.rollups.statement import MOST_BINS, due_ranges
@@ -129,6 +130,21 @@ def life(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     made = Life(tmp_path / "store", random.Random(seed))
     yield made
     made.close()
+
+
+class Told(NotObserved):
+    """What was told of rollup tables."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[str, int]] = []
+        self.behind: list[tuple[str, float]] = []
+
+    def rollup_made(self, table: str, took_s: float, records: int) -> None:
+        assert took_s > 0
+        self.made.append((table, records))
+
+    def rollup_behind(self, table: str, seconds: float) -> None:
+        self.behind.append((table, seconds))
 
 
 class Stop(BaseException):
@@ -250,6 +266,24 @@ def test_averages_of_what_has_expired_are_read_of_it(tmp_path: Path) -> None:
 
     assert counts == sorted(counts, reverse=True)
     assert (counts[0] > counts[2], counts[-1]) == (True, 0)
+
+
+def test_how_far_a_rollup_table_is_behind_is_told(tmp_path: Path) -> None:
+    life, told = Life(tmp_path / "store", random.Random(8)), Told()
+    life.write(50)
+    life.store.flush()
+    life.clock.now_ns += BIN_NS + SETTLED_NS
+    maker = replace(life.endpoint.rollup_maker(), observer=told)
+
+    asyncio.run(maker.make_due())
+    asyncio.run(maker.make_due())
+    made = life.rows("SELECT count(*) FROM farm.readings_10m")
+    life.close()
+
+    behind = [seconds for _, seconds in told.behind]
+    assert behind[0] >= BIN_NS / 1e9
+    assert behind[1:] == [0.0, 0.0]
+    assert told.made == [("farm.readings_10m", int(made[0][0]))]
 
 
 def test_the_server_alone_writes_a_rollup_table(tmp_path: Path) -> None:

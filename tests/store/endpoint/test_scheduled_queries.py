@@ -1,5 +1,6 @@
 """Scheduled queries by boto3: kept as they were asked for, run when they are due, their results stored once."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from scheduled_requests import MINUTE_NS, QUERY, TARGET, ingest, request_of, run
 from timestream_service import NOW_NS, Refused, Service
 
 from store.endpoint import WriteRecord, patience
+from store.endpoint.observing import NotObserved
 from store.endpoint.scheduled.claims import ABANDONED_NS
 from store.errors import MagneticTierError
 from store.record import Applied, TableId
@@ -49,6 +51,37 @@ def test_a_result_is_stored_when_its_time_has_come(service: Service, made: Any, 
     assert stats["CumulativeBytesScanned"] > 0
     assert found["NextInvocationTime"] == datetime(2026, 9, 21, 14, 15, 20, tzinfo=UTC)
     assert found["PreviousInvocationTime"] == summary["InvocationTime"]
+
+
+class Told(NotObserved):
+    """What was told of runs."""
+
+    def __init__(self) -> None:
+        self.ended: list[tuple[bool, int]] = []
+        self.behind_s: list[float] = []
+
+    def run_ended(self, *, has_failed: bool, took_s: float, records: int) -> None:
+        assert took_s > 0
+        self.ended.append((has_failed, records))
+
+    def runs_behind(self, seconds: float) -> None:
+        self.behind_s.append(seconds)
+
+
+async def test_what_runs_have_stored_and_how_far_they_are_behind_is_told(
+    service: Service, made: Any, query: Any
+) -> None:
+    await asyncio.to_thread(lambda: query.create_scheduled_query(**request_of()))
+    runner, told = service.endpoint.scheduled(lambda _: service.buckets), Told()
+    runner.observer = told
+    service.clock.now_ns += 3 * MINUTE_NS
+
+    await runner._look(asyncio.Event())
+    await asyncio.gather(*runner._tasks.values())
+    await runner._look(asyncio.Event())
+
+    assert told.ended == [(False, 1)] * 3
+    assert [round(seconds) for seconds in told.behind_s] == [120, 0]
 
 
 def test_a_description_has_what_was_asked_for(made: Any, query: Any) -> None:
