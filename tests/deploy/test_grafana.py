@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 import yaml
 from deploy_files import DEPLOY
 from grafana_plugin import View, frame, panels, selected
@@ -19,6 +20,8 @@ from pipeline.log.frame import FrameKind, encode_frame
 from pipeline.log.topics import ALERTS, READINGS
 from store.endpoint.payload import encode_write
 from tests.support.http_service import NOW_NS, NS, HttpService
+
+beside_the_farm = pytest.mark.asyncio(loop_scope="module")  # in the loop of `filled`
 
 GRAFANA = DEPLOY / "grafana"
 MINUTE = 60 * NS
@@ -38,10 +41,10 @@ def board(path: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.fixture
-async def filled(tmp_path: Path) -> AsyncIterator[HttpService]:
-    """A farm with readings, alerts and their history, and something that was rejected."""
-    service = HttpService(tmp_path)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def filled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[HttpService]:
+    """A farm with readings, alerts and their history, and something that was rejected; all tests ask the same."""
+    service = HttpService(tmp_path_factory.mktemp("farm"))
     async with service.app.router.lifespan_context(service.app):
         for minute in range(30):
             for zone in ("north", "south"):
@@ -82,6 +85,7 @@ async def asked(http: httpx.AsyncClient, operation: str, **request: Any) -> dict
     return found
 
 
+@beside_the_farm
 @pytest.mark.parametrize("path", OF["timestream"], ids=lambda path: path.stem)
 async def test_each_panel_over_timestream_has_data(filled: HttpService, path: Path) -> None:
     wrong = []
@@ -100,6 +104,7 @@ async def test_each_panel_over_timestream_has_data(filled: HttpService, path: Pa
     assert wrong == []
 
 
+@beside_the_farm
 @pytest.mark.parametrize("path", OF["http"], ids=lambda path: path.stem)
 async def test_each_panel_over_http_has_data(filled: HttpService, path: Path) -> None:
     wrong = []
@@ -115,6 +120,7 @@ async def test_each_panel_over_http_has_data(filled: HttpService, path: Path) ->
     assert wrong == []
 
 
+@beside_the_farm
 async def test_variables_offer_values(filled: HttpService) -> None:
     found: dict[str, list[Any]] = {}
     async with filled.client() as http:
@@ -138,6 +144,7 @@ async def test_variables_offer_values(filled: HttpService) -> None:
     }
 
 
+@beside_the_farm
 async def test_what_the_plugin_asks_by_itself_is_answered_as_it_expects(filled: HttpService) -> None:
     """Saving the data source, and the pickers of its query editor."""
     async with filled.client() as http:
@@ -189,6 +196,7 @@ GROUP BY sensor ORDER BY avg(temperature) DESC LIMIT 10
 _FIRST, *_OTHERS = SAMPLES.strip().split("\n\n")
 
 
+@beside_the_farm
 @pytest.mark.parametrize("sql", [*_FIRST.splitlines(), *_OTHERS])
 async def test_samples_and_macros_of_the_query_editor_are_answered(filled: HttpService, sql: str) -> None:
     """With the database and table as its pickers have them: quoted."""
@@ -202,6 +210,7 @@ async def test_samples_and_macros_of_the_query_editor_are_answered(filled: HttpS
     assert rows
 
 
+@beside_the_farm
 async def test_pages_are_read_to_the_end_and_a_query_may_be_cancelled(filled: HttpService) -> None:
     """The plugin repeats the statement with each token; it cancels by the id of the first page."""
     sql = VIEW.sql(

@@ -497,7 +497,7 @@ PLANTS = (
         store.table.compaction,
         "_NEWEST_FIRST",
         lambda there: there.replace("DESC", "ASC"),
-        first=13,
+        first=218,
     ),
     plant(
         "deliveries are due by the host's clock",
