@@ -27,7 +27,8 @@ from store.catalog.schema import Column
 from store.engine.duck import Cursor, quote_text
 from store.errors import DamagedRows
 from store.magnetic.checked_files import CHECKED
-from store.magnetic.parquet import DataFile, metadata_of, values_in
+from store.magnetic.parquet import DataFile, Footer, ValueRange, metadata_of, values_in
+from store.magnetic.value_ranges import RANGES
 from store.objects import s3_files
 from store.objects.files import make_folders
 from store.objects.location import S3Location
@@ -47,7 +48,9 @@ _numbers = itertools.count()
 
 
 class DataFiles(Protocol):
-    """The Parquet files of a table. Any thread."""
+    """The Parquet files of a table. Any thread. `is_near`: a footer is read without a round trip."""
+
+    is_near: bool
 
     def relation(self, cursor: Cursor, files: Sequence[DataFile], columns: Sequence[Column]) -> str:
         """The SQL after FROM for rows of `files` on `cursor`; it has all `columns`, null if a file lacks one."""
@@ -67,6 +70,13 @@ class DataFiles(Protocol):
 
     def count_values(self, file: DataFile, measures: Collection[str]) -> int:
         """The number of values that `file` has in these columns. Reads its footer. Raises DamagedRows."""
+        ...
+
+    def ranges(self, file: DataFile, measures: tuple[str, ...]) -> tuple[ValueRange, ...] | None:
+        """How many values, and which least and greatest, `file` has of these measures; None if its footer is silent.
+
+        Reads it, once. Raises DamagedRows.
+        """
         ...
 
     def is_sound(self, file: DataFile) -> bool:
@@ -106,6 +116,8 @@ def data_files(location: Path | S3Location) -> DataFiles:
 class FolderFiles:
     """Files in a local folder."""
 
+    is_near = True
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
@@ -140,9 +152,16 @@ class FolderFiles:
 
     def count_values(self, file: DataFile, measures: Collection[str]) -> int:
         """See `DataFiles`."""
+        return values_in(self._footer(file), measures)
+
+    def ranges(self, file: DataFile, measures: tuple[str, ...]) -> tuple[ValueRange, ...] | None:
+        """See `DataFiles`."""
+        return RANGES.of(f"{self._folder / file.path}", measures, lambda: self._footer(file))
+
+    def _footer(self, file: DataFile) -> Footer:
         CHECKED.check(self._folder, file)
         try:
-            return values_in(metadata_of(self._folder / file.path), measures)
+            return metadata_of(self._folder / file.path)
         except (OSError, pa.ArrowException) as error:
             self.look((file,))
             raise DamagedRows(f"{self._folder / file.path} cannot be read: {error}", file.path) from error
@@ -191,6 +210,8 @@ class FolderFiles:
 class BucketFiles:
     """Files below a prefix of a bucket."""
 
+    is_near = False
+
     def __init__(self, location: S3Location) -> None:
         self._location = location
         self._lock = threading.Lock()
@@ -228,10 +249,17 @@ class BucketFiles:
 
     def count_values(self, file: DataFile, measures: Collection[str]) -> int:
         """See `DataFiles`."""
+        return values_in(self._footer(file), measures)
+
+    def ranges(self, file: DataFile, measures: tuple[str, ...]) -> tuple[ValueRange, ...] | None:
+        """See `DataFiles`."""
+        return RANGES.of(f"{self._location.url}/{file.path}", measures, lambda: self._footer(file))
+
+    def _footer(self, file: DataFile) -> Footer:
         with self._lock:
             fragment = self._fragment(file)
         with s3_files.errors(self._location, file.path, "read"):
-            return values_in(fragment.metadata, measures)
+            return fragment.metadata
 
     def is_sound(self, file: DataFile) -> bool:  # noqa: ARG002
         """See `DataFiles`. Buckets check what they hold."""

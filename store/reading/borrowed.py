@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from msgspec import structs
 
 from store import layout
-from store.catalog.schema import TableSchema
+from store.catalog.schema import Column, TableSchema
 from store.engine.duck import Duck, stream_of
 from store.errors import QueryFailed, ResultTooLarge
 from store.magnetic.data_files import DataFiles
@@ -29,7 +29,7 @@ from store.reading.partials import FIRST, LAST, Partials, partials_text, togethe
 from store.reading.past import AsOf, with_doubles
 from store.reading.rendering import Rendering, text_of_sound
 from store.reading.scan import Selection, TableView, TailView
-from store.reading.statistics import COUNTS, Counted, counted
+from store.reading.statistics import Counted, counted
 from store.record import TableId
 
 _RESULT_BATCH_ROWS = 10_000
@@ -150,17 +150,28 @@ class Borrowed:
         time_to_ns: int | None = None,
         dimensions: Mapping[str, Collection[str]] | None = None,
         columns: Collection[str] | None = None,
+        known: Sequence[Column] | None = None,
     ) -> str | None:
-        """The text for partial aggregates of what `source` would read; None if no process sent any instead of rows."""
+        """The text for partial aggregates of what `source` would read; None if there are none.
+
+        Other processes send them instead of rows. Statistics have them, without totals, of the measures `known`; None:
+        they are not asked.
+        """
         asked = _asked(table, time_from_ns, time_to_ns, dimensions, columns)
-        found = self._lent(table, structs.replace(asked, partials=of), dimensions)
+        found = self._lent(table, structs.replace(asked, partials=of), dimensions, known)
         if not found.is_merged:
             self._sources[msgspec.msgpack.encode(asked)] = found
             return None
         self.reads.append(found.read)
         return found.sql
 
-    def _lent(self, table: TableId, asked: Lend, dimensions: Mapping[str, Collection[str]] | None) -> _Source:
+    def _lent(
+        self,
+        table: TableId,
+        asked: Lend,
+        dimensions: Mapping[str, Collection[str]] | None,
+        known: Sequence[Column] | None = None,
+    ) -> _Source:
         selection = selection_of(asked.from_ns, asked.to_ns, dimensions)
 
         def source_of(lent: Lent) -> _Source:
@@ -170,13 +181,14 @@ class Borrowed:
             view = self._view(lent, rows)
             if lent.is_past:
                 view = with_doubles(self._cursor, self._rendering, view, selection)
-            if asked.partials is None or not partials:
+            counts = None if known is None else counted(view, selection, known)
+            is_merged = bool(partials) or (counts is not None and bool(counts.files))
+            if asked.partials is None or not is_merged:
                 counts, sql = None, self._rendering.text(view, selection)
             else:
-                counts = counted(view, selection) if asked.partials == COUNTS and not dimensions else None
                 sql = self._merged(asked.partials, view, selection, counts, partials)
             read = _read_of(table, asked, dimensions or {}, lent, [found for _, found in rows], partials, counts)
-            return _Source(read, sql, is_merged=asked.partials is not None and bool(partials))
+            return _Source(read, sql, is_merged=is_merged)
 
         return text_of_sound(
             lambda: self._lender.lend(asked),

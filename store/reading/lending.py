@@ -151,7 +151,8 @@ class Lender(AccountTables):
         visible = replace(selection, from_ns=max(selection.from_ns, visible_from_ns))
         whole_ns = whole_from_ns(replies)
         few_rows = FEW_ROWS if isinstance(pinned.newest.location, Path) else FEW_ROWS_OF_BUCKET
-        if count_from(memory, max(whole_ns, visible.from_ns), visible.to_ns) > few_rows:
+        are_few = count_from(memory, max(whole_ns, visible.from_ns), visible.to_ns) <= few_rows
+        if not are_few or asked.partials is not None:  # statistics of files are those of all their rows
             whole_ns = END_OF_TIME_NS
         until_ns = min(visible.to_ns, whole_ns)
         files = tuple(file for file in version.files if file.to_ns >= visible.from_ns and file.from_ns < until_ns)

@@ -141,9 +141,15 @@ class Snapshot(AccountTables):
         return None if found is None else self._rendering.register("sums", found)
 
     def counted(
-        self, table: TableId, *, time_from_ns: int | None, time_to_ns: int | None, times: Collection[str]
+        self,
+        table: TableId,
+        measures: Sequence[Column],
+        *,
+        time_from_ns: int | None,
+        time_to_ns: int | None,
+        times: Collection[str],
     ) -> str | None:
-        """The text for partial aggregates `COUNTS` of these rows; None if many would have to be read.
+        """The text for partial aggregates of these rows, without totals; None if many would have to be read.
 
         `times`: which of FIRST and LAST are asked for. See `store.reading.statistics`; raises what `source` raises.
         """
@@ -152,10 +158,12 @@ class Snapshot(AccountTables):
         selection = selection_of(time_from_ns, time_to_ns, None)
 
         def text_of(view: TableView) -> str | None:
-            found = counted(view, selection)
+            if measures and not view.data.is_near:  # a query process reads footers of buckets
+                return None
+            found = counted(view, selection, measures)
             return None if found.most_read > MOST_READ else together(found.texts(self._rendering, times))
 
-        return self._text(table, selection, (), text_of)
+        return self._text(table, selection, {measure.physical for measure in measures}, text_of)
 
     def changes(self, table: TableId, since: int, width_ns: int) -> Changes:
         """In which slots of this width the table has changed after version `since`; -1: before the first.

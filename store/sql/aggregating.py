@@ -16,7 +16,7 @@ from store.reading.bins import grain_of
 from store.reading.borrowed import Borrowed
 from store.reading.partials import Partials
 from store.reading.past import AsOf
-from store.reading.statistics import COUNTS
+from store.reading.statistics import are_numbers
 from store.record import TableId
 from store.sql.bound import Bound
 from store.sql.bounds import Bounds
@@ -47,9 +47,18 @@ class Summarised(Protocol):
         ...
 
     def counted(
-        self, table: TableId, *, time_from_ns: int | None, time_to_ns: int | None, times: Collection[str]
+        self,
+        table: TableId,
+        measures: tuple[Column, ...],
+        *,
+        time_from_ns: int | None,
+        time_to_ns: int | None,
+        times: Collection[str],
     ) -> str | None:
-        """The text for the number and such times of these rows; None if many would have to be read."""
+        """The text for the number of these rows, such times of them, and the number and range of their measures.
+
+        None if many would have to be read.
+        """
         ...
 
     def execute(self, sql: str) -> pa.Table:
@@ -97,6 +106,13 @@ class _Planned:
             {name: tuple(sorted(values)) for name, values in among.items() if values is not None},
         )
 
+    @property
+    def is_known(self) -> bool:
+        """Whether statistics of files have all that it needs."""
+        over, reads = self.over, self.reads
+        is_whole = not (over.by or over.widths_ns or reads.dimensions or self.partials.among)
+        return is_whole and not over.has_totals and are_numbers(over.measures)
+
     def bound(self, text: str) -> Bound | None:
         """The SELECT over these partial aggregates; None if it is another one by its types."""
         made = replace(self.binder, tables=_OneTable(self.over.schema, text)).bind(self.over.statement)
@@ -108,15 +124,17 @@ def bound_to_summaries(binder: Binder, tables: Summarised, statement: exp.Expr) 
     planned = _planned(binder, tables.schema, statement)
     if planned is None:
         return None
-    reads = planned.reads
-    if planned.partials == COUNTS and not reads.dimensions:
+    over, reads = planned.over, planned.reads
+    text = None
+    if planned.is_known:
         text = tables.counted(
-            planned.over.schema.table,
+            over.schema.table,
+            over.measures,
             time_from_ns=reads.time_from_ns,
             time_to_ns=reads.time_to_ns,
-            times=planned.over.times,
+            times=over.times,
         )
-    else:
+    if text is None:
         text = _rolled_up(planned, tables)
     return None if text is None else planned.bound(text)
 
@@ -148,16 +166,20 @@ def _rolled_up(planned: _Planned, tables: Summarised) -> str | None:
 
 
 def bound_to_partials(binder: Binder, tables: Borrowed, statement: exp.Expr) -> Bound | None:
-    """The statement over what owners send instead of rows; None if they send rows, or it needs those.
+    """The statement over what owners send instead of rows, and what statistics have; None if it needs rows.
 
     Raises what `Borrowed.source` raises; a statement with errors is left to tell.
     """
     try:
-        is_possible = isinstance(statement, exp.Select) and is_aggregate(statement) and not tables.is_alone()
-        planned = _planned(binder, tables.schema, statement) if is_possible else None
-        if planned is None:
+        is_possible = isinstance(statement, exp.Select) and is_aggregate(statement)
+        is_alone = is_possible and tables.is_alone()
+        if not is_possible or (is_alone and statement.args.get("group")):
             return None
-        text = tables.partials(planned.over.schema.table, planned.partials, **planned.asked)
+        planned = _planned(binder, tables.schema, statement)
+        if planned is None or (is_alone and not planned.is_known):
+            return None
+        known = planned.over.measures if planned.is_known else None
+        text = tables.partials(planned.over.schema.table, planned.partials, **planned.asked, known=known)
         return None if text is None else planned.bound(text)
     except (SqlError, UnknownDatabase, UnknownTable):
         return None

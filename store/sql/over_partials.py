@@ -46,6 +46,7 @@ class OverPartials:
     measures   in the order of their columns
     widths_ns  of bins of time
     times      which of the first and the last time it asks for
+    has_totals whether it asks for sums of measures, or means
     """
 
     statement: exp.Select
@@ -54,6 +55,7 @@ class OverPartials:
     measures: tuple[Column, ...]
     widths_ns: frozenset[int]
     times: tuple[str, ...]
+    has_totals: bool
 
     @property
     def grain_ns(self) -> int | None:
@@ -104,6 +106,7 @@ def over_partials(statement: exp.Select, schema: TableSchema) -> OverPartials | 
         tuple(rewriting.measures.values()),
         frozenset(rewriting.widths_ns),
         tuple(sorted(rewriting.times)),
+        rewriting.has_totals,
     )
 
 
@@ -114,6 +117,7 @@ class _Rewriting:
     measures: dict[str, Column] = field(default_factory=dict)
     widths_ns: set[int] = field(default_factory=set)  # of bins
     times: set[str] = field(default_factory=set)
+    has_totals: bool = False
     _aliases: frozenset[str] = frozenset()
 
     def columns(self) -> list[Column]:
@@ -188,6 +192,7 @@ class _Rewriting:
 
     def _aggregate(self, name: str, place: int) -> exp.Expr:
         """An aggregate of a measure."""
+        self.has_totals |= name in {"avg", "sum"}
         match name:
             case "avg":
                 total, count = _call("sum", f"{TOTAL}{place}"), _call("sum", f"{COUNT}{place}")

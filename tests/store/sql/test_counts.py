@@ -34,8 +34,10 @@ def flush_and_read(db: Database) -> None:
         used.newest().data.check_next(used.newest().version.files)
 
 
-def divided(snapshot: Snapshot, selection: Selection) -> Counted:
-    return counted(snapshot._view(*snapshot._ask(TABLE, selection, ())), selection)
+def divided(snapshot: Snapshot, selection: Selection, *names: str) -> Counted:
+    columns = snapshot.schema("db", "t").columns
+    measures = [column for name in names for column in columns if column.name == name]
+    return counted(snapshot._view(*snapshot._ask(TABLE, selection, ())), selection, measures)
 
 
 def answer(db: Database, sql: str = SQL) -> tuple[object, ...]:
@@ -113,13 +115,66 @@ def test_a_damaged_file_is_found_not_counted(tmp_path: Path) -> None:
     db.store.close()
 
 
+OF_MEASURES = "SELECT count(*), count(temp), min(temp), max(temp), min(n), max(n), count(n), max(time) FROM db.t"
+
+
+def write_values(db: Database, minutes: int, **values: float) -> None:
+    kinds = {
+        name: MeasureType.BIGINT if isinstance(value, int) else MeasureType.DOUBLE for name, value in values.items()
+    }
+    of = tuple((name, kinds[name], value) for name, value in values.items())
+    db.write("db", "t", [WriteRecord((("host", "h"),), "m", NOW_NS - minutes * MINUTE_NS, 1, of)])
+
+
+def test_values_of_measures_are_counted_without_reading_them(tmp_path: Path) -> None:
+    db = Database(tmp_path)
+    for minutes, values in {90: {"temp": -1.5}, 60: {"temp": 1e300, "n": 2**53 + 1}, 30: {"n": -(2**63)}}.items():
+        write_values(db, minutes, **values)
+        flush_and_read(db)
+    write_values(db, 0, n=2**63 - 1)
+
+    with db.store.snapshot(ACCOUNT) as snapshot:
+        found = divided(snapshot, Selection(), "temp", "n")
+        assert (found.rows, found.others.version.files) == (3, ())
+    assert answer(db, OF_MEASURES)[:4] == ("4", "2", "-1.5", "1.0E300")
+    assert answer(db, OF_MEASURES)[4:7] == (str(-(2**63)), str(2**63 - 1), "3")
+    assert answer(db, f"{OF_MEASURES} WHERE time < ago(45m)")[4:7] == (str(2**53 + 1), str(2**53 + 1), "1")
+    assert answer(db, f"{OF_MEASURES} WHERE time < ago(5h)")[:4] == ("0", "0", None, None)
+    (told,) = db.rows(f"EXPLAIN {OF_MEASURES}")
+    assert told[5:9] == ("0", "0", "3", "1")
+    db.store.close()
+
+
+def test_of_a_replaced_value_only_the_new_one_counts(two_files: Database) -> None:
+    write(two_files, 30, -7.0, version=2)
+    flush_and_read(two_files)
+
+    assert answer(two_files, "SELECT count(temp), min(temp), max(temp) FROM db.t") == ("30", "-7.0", "1.0")
+    two_files.store.close()
+
+
+@pytest.mark.parametrize(("values", "told"), [([0.0], "0.0"), ([-0.0], "-0.0"), ([0.0, 3.0], "0.0")])
+def test_the_sign_of_zero_is_read(tmp_path: Path, values: list[float], told: str) -> None:
+    """Parquet's statistics have -0.0 for a least value of 0.0."""
+    db = Database(tmp_path)
+    for minutes, value in enumerate(values):
+        write_values(db, minutes, temp=value)
+    flush_and_read(db)
+
+    with db.store.snapshot(ACCOUNT) as snapshot:
+        assert divided(snapshot, Selection(), "temp").rows == 0
+    assert answer(db, "SELECT min(temp) FROM db.t") == (told,)
+    db.store.close()
+
+
 @pytest.mark.parametrize(
     "sql",
     [
         f"{SQL} WHERE host = 'h1'",
         f"{SQL} WHERE measure_name = 'm'",
         f"{SQL} WHERE temp > 0",
-        "SELECT count(temp) FROM db.t",
+        "SELECT avg(temp) FROM db.t WHERE temp > 0",
+        "SELECT max(host) FROM db.t",
         "SELECT count(*) FROM db.t GROUP BY host",
         "SELECT count(*) FROM db.t GROUP BY bin(time, 1m)",
     ],
