@@ -182,15 +182,18 @@ class Lender(AccountTables):
         asked: Lend,
         superseded_ns: Int64s,
     ) -> Iterator[LentRows]:
-        schema = only_columns(pinned.schema, asked.columns, with_keys=bool(len(superseded_ns)))
+        # who looks for the latest of equal keys needs these, and versions and sequences
+        with_keys = bool(len(superseded_ns)) or bool(pinned.schema.stored)
+        schema = only_columns(pinned.schema, asked.columns, with_keys=with_keys)
         has_partials = any(isinstance(reply, TailReply) and reply.partials is not None for reply in replies)
         for reply in replies:
             to_sequence = pinned.to_sequence[reply.partition]
             if isinstance(reply, TailReply):
                 yield from _tables_lent(to_sequence, reply.rows, reply.partials)
                 continue
-            sql = in_memory(schema, reply.memory, selection, whole_ns)
-            if sql is None:
+            known = reply.memory.to_sequence
+            memory = replace(reply.memory, to_sequence=to_sequence if known is None else min(known, to_sequence))
+            if in_memory(schema, memory, selection, whole_ns, extra=with_keys) is None:
                 continue
             selected = selection
             if selection.dimensions is not None:
@@ -200,7 +203,7 @@ class Lender(AccountTables):
                 if parts is not None:
                     yield from _tables_lent(to_sequence, run(self._cursor, parts[1]), parts[0])
                     continue
-            sql = in_memory(schema, reply.memory, selected, whole_ns)
+            sql = in_memory(schema, memory, selected, whole_ns, extra=with_keys)
             if sql is not None:
                 yield LentRows(to_sequence, *self._stream(sql))
 

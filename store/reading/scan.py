@@ -83,7 +83,10 @@ class MemoryView:
 
 @dataclass(frozen=True, slots=True)
 class TailView:
-    """Rows beyond the version from a partition's owner, as a DuckDB view with all columns of `_EXTRA`."""
+    """Rows beyond the version from a partition's owner, as a DuckDB view, with all columns of `_EXTRA` or none.
+
+    It has none if no key can be there twice, and no row is beyond `to_sequence`.
+    """
 
     name: str
     physical: frozenset[str]  # its columns
@@ -210,17 +213,19 @@ def _no_rows(schema: TableSchema, *, extra: bool) -> str:
 
 def beyond(schema: TableSchema, memory: MemoryView, selection: Selection) -> str:
     """The query for the rows in RAM beyond the version's positions, of all chunks, with all columns of `_EXTRA`."""
-    return in_memory(schema, memory, selection, END_OF_TIME_NS) or _no_rows(schema, extra=True)
+    return in_memory(schema, memory, selection, END_OF_TIME_NS, extra=True) or _no_rows(schema, extra=True)
 
 
-def in_memory(schema: TableSchema, memory: MemoryView, selection: Selection, whole_from_ns: int) -> str | None:
+def in_memory(
+    schema: TableSchema, memory: MemoryView, selection: Selection, whole_from_ns: int, *, extra: bool
+) -> str | None:
     """The query for the selected rows in RAM that are beyond the version's positions, or not before `whole_from_ns`.
 
-    With all columns of `_EXTRA`; None if there are no such rows.
+    With all columns of `_EXTRA`, if requested; None if there are no such rows.
     """
     of_memory = _of_memory(selection, 0, selection.from_ns)
-    chunks = _chunks_rows(schema, whole_from_ns, memory, of_memory, extra=True)
-    return _with_series(schema, memory, chunks, extra=True) or None
+    chunks = _chunks_rows(schema, whole_from_ns, memory, of_memory, extra=extra)
+    return _with_series(schema, memory, chunks, extra=extra) or None
 
 
 def only_columns(schema: TableSchema, columns: Collection[str] | None, *, with_keys: bool) -> TableSchema:
@@ -261,7 +266,8 @@ def _tail_rows(view: TableView, tail: TailView, *, extra: bool) -> str:
         for column in view.schema.scanned
     ]
     listed = ", ".join([*values, *([_quoted(_EXTRA)] if extra else [])])
-    return f'SELECT {listed} FROM {tail.name} WHERE "{layout.SEQUENCE}" <= {tail.to_sequence}'
+    where = f' WHERE "{layout.SEQUENCE}" <= {tail.to_sequence}' if layout.SEQUENCE in tail.physical else ""
+    return f"SELECT {listed} FROM {tail.name}{where}"
 
 
 def _chunks_rows(
