@@ -15,11 +15,13 @@ JOBS ?= 3
 NAB ?= ../shared/nab
 # of pytest, in all lanes of tests
 OPTIONS ?=
+# of the dashboards' benchmark
+VALUES ?= 100000000
 
 # of the fuzzer, for each door, in `make soak`
 INPUTS ?= 1000000
 
-.PHONY: help setup demo check test soak lint types bench bench-detectors bench-nab lock clean
+.PHONY: help setup demo check test soak lint types bench bench-dashboards bench-detectors bench-nab lock clean
 .DEFAULT_GOAL := help
 
 help:  ## what can be made here
@@ -87,6 +89,9 @@ ifeq ($(BENCH),)
 else
 	$(BIN)/python benchmarks/run.py $(BENCH)
 endif
+
+bench-dashboards: $(STAMP)  ## what panels of dashboards ask of a day of 100 million values, beside DuckDB (VALUES=2000000: of fewer)
+	$(BIN)/python benchmarks/answers.py --dashboards --values $(VALUES)
 
 bench-detectors: $(STAMP)  ## the faults that the detectors find in a simulated fleet, and false alerts
 	$(BIN)/python benchmarks/typed_faults.py

@@ -4,6 +4,7 @@
     .venv/bin/python benchmarks/answers.py select_1 raw_rows   # kinds whose names contain one of these
     .venv/bin/python benchmarks/answers.py --dashboards             # a day of 100 million values, about 8 minutes
     .venv/bin/python benchmarks/answers.py --dashboards --rate 20000    # while so many rows a second are applied
+    .venv/bin/python benchmarks/answers.py --dashboards --values 2000000    # a smaller day, to try it; `make bench-dashboards`
 
 The worker (`filled_worker.py`) has a table of 20 million values in RAM (100,000 series, 4 measures, 50 rows) and 1,000
 empty tables, and is idle. The client keeps one connection, and reads whole responses without decoding them; those of
@@ -327,13 +328,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--series", type=int, help="default 100,000; of a day 10,000")
     parser.add_argument("--rows", type=int, help="of each series: default 50; of a day 2,500")
+    parser.add_argument("--values", type=int, help="of all series together, instead of --rows")
     parser.add_argument("--tables", type=int, default=1_000, help="empty ones beside the full one")
     parser.add_argument("--dashboards", action="store_true", help="questions about a day of 100 million values")
     parser.add_argument("--rate", type=int, default=0, help="newer rows a second that are applied meanwhile")
     parser.add_argument("kinds", nargs="*", help="parts of the names of kinds; default: all")
     arguments = parser.parse_args()
     series, rows = DAY if arguments.dashboards else RECENT
-    series, rows = arguments.series or series, arguments.rows or rows
+    series = arguments.series or series
+    if arguments.values and arguments.values < 2 * series * len(MEASURES):
+        series = max(1, arguments.values // (100 * len(MEASURES)))  # few values are those of few sensors
+    rows = arguments.rows or (arguments.values // (series * len(MEASURES)) if arguments.values else rows)
     size = Size(series, rows, DAY_NS // rows if arguments.dashboards else 5 * NS)
     kinds = {
         name: kind

@@ -75,6 +75,7 @@ DASHBOARDS: dict[str, tuple[str, str]] = {
     "interpolation of 1,000 series, 1 h": _INTERPOLATED,
     "one sensor, rows of 1 h": _alike(f"SELECT * FROM {{table}} WHERE sensor = 's-000017' AND {_HOUR} ORDER BY time"),
     "count of a range": _alike(f"SELECT count(*) FROM {{table}} WHERE {_DAY}"),
+    "count and range of a measure, 24 h": _alike(f"SELECT count(co2), min(co2), max(co2) FROM {{table}} WHERE {_DAY}"),
     "newest time": _alike("SELECT max(time) FROM {table}"),
 }
 """By name: Timestream's text, and DuckDB's."""
