@@ -4,7 +4,7 @@
     .venv/bin/python benchmarks/answers.py select_1 raw_rows   # kinds whose names contain one of these
     .venv/bin/python benchmarks/answers.py --dashboards             # a day of 100 million values, about 8 minutes
     .venv/bin/python benchmarks/answers.py --dashboards --rate 20000    # while so many rows a second are applied
-    .venv/bin/python benchmarks/answers.py --dashboards --values 2000000    # a smaller day, to try it; `make bench-dashboards`
+    .venv/bin/python benchmarks/answers.py --dashboards --values 2000000    # a smaller day; `make bench-dashboards`
 
 The worker (`filled_worker.py`) has a table of 20 million values in RAM (100,000 series, 4 measures, 50 rows) and 1,000
 empty tables, and is idle. The client keeps one connection, and reads whole responses without decoding them; those of

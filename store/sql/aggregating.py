@@ -165,7 +165,9 @@ def _rolled_up(planned: _Planned, tables: Summarised) -> str | None:
     )
 
 
-def bound_to_partials(binder: Binder, tables: Borrowed, statement: exp.Expr) -> Bound | None:
+def bound_to_partials(
+    binder: Binder, tables: Borrowed, statement: exp.Expr, *, is_within: bool = False
+) -> Bound | None:
     """The statement over what owners send instead of rows, and what statistics have; None if it needs rows.
 
     Raises what `Borrowed.source` raises; a statement with errors is left to tell.
@@ -178,11 +180,27 @@ def bound_to_partials(binder: Binder, tables: Borrowed, statement: exp.Expr) -> 
         planned = _planned(binder, tables.schema, statement)
         if planned is None or (is_alone and not planned.is_known):
             return None
+        if is_within and planned.reads.time_from_ns is None:
+            return None
         known = planned.over.measures if planned.is_known else None
         text = tables.partials(planned.over.schema.table, planned.partials, **planned.asked, known=known)
         return None if text is None else planned.bound(text)
     except (SqlError, UnknownDatabase, UnknownTable):
         return None
+
+
+def with_partials_within(binder: Binder, tables: Borrowed, statement: exp.Expr) -> Binder:
+    """The binder, which binds SELECTs within the statement to partial aggregates, where there are others' rows.
+
+    Only those that have a first time of their own: bounds of the queries around them reach rows, not what is merged.
+    """
+    if statement.find(exp.Subquery, exp.CTE, exp.SetOperation) is None or tables.is_alone():
+        return binder
+
+    def merging(select: exp.Select) -> Bound | None:
+        return bound_to_partials(binder, tables, select, is_within=True)
+
+    return replace(binder, merging=merging)
 
 
 def _planned(binder: Binder, schema_of: Any, statement: exp.Expr) -> _Planned | None:

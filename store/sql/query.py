@@ -14,7 +14,7 @@ from store import errors as store_errors
 from store.catalog.schema import TableSchema
 from store.reading.borrowed import Borrowed
 from store.record import TableId
-from store.sql.aggregating import Summarised, bound_to_partials, bound_to_summaries
+from store.sql.aggregating import Summarised, bound_to_partials, bound_to_summaries, with_partials_within
 from store.sql.bound import Bound, Output, Query
 from store.sql.casts import REFUSED
 from store.sql.errors import LimitExceeded, NameNotFound, NotSupported, QueryFailed, QueryTimedOut, SqlError
@@ -281,7 +281,8 @@ def _bind_to_read(binder: Binder, tables: Borrowed, statement: Query, max_rows: 
     """Bind the statement to partial aggregates, if owners send these in place of rows, else to rows."""
     if max_rows is not None:
         _cap(statement, max_rows + 1)
-    return bound_to_partials(binder, tables, statement) or _bind(binder, tables, statement, max_rows)
+    found = bound_to_partials(binder, tables, statement)
+    return found or _bind(with_partials_within(binder, tables, statement), tables, statement, max_rows)
 
 
 def _bind(binder: Binder, tables: Borrowed, statement: Query, max_rows: int | None) -> Bound:

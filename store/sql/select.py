@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -52,6 +52,7 @@ class Binder:
     now_ns: int
     in_time_order: bool = False  # sort rows of a table by time, if the query does not specify an order
     parameters: Parameters = field(default_factory=Parameters)
+    merging: Callable[[exp.Select], Bound | None] | None = None  # binds a SELECT within others to partial aggregates
     _outermost: Query | None = field(default=None, init=False)
     _names: int = field(default=0, init=False)
     _withs: list[With] = field(default_factory=list, init=False)  # each names only those before
@@ -88,7 +89,8 @@ class Binder:
         if isinstance(node, exp.Values):  # a query here, but not for sqlglot
             return _SelectBinder(self, outer, withs).values(node)
         if isinstance(node, exp.Select):
-            return _SelectBinder(self, outer, withs).bind(node)
+            merged = self.merging(node) if self.merging is not None and node is not self._outermost else None
+            return merged or _SelectBinder(self, outer, withs).bind(node)
         raise self.query.unsupported(node, node.key.upper())
 
     def _with(self, node: Query, withs: Withs) -> Withs:

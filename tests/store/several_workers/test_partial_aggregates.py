@@ -96,6 +96,47 @@ def test_owners_have_no_rows_of_what_is_asked(filled: Bench, grouped: str) -> No
     assert found == ([] if grouped else [(0, None)])
 
 
+HOUR = 'FROM "d"."t" WHERE time > ago(1h)'
+BY_SENSOR = f"SELECT sensor, zone, count(*) AS n, max(t) AS most {HOUR} AND measure_name = 'm' GROUP BY sensor, zone"
+BY_ZONE = f"SELECT zone, min(n) AS least, max(time) AS last {HOUR} GROUP BY zone"
+
+
+@pytest.mark.parametrize(
+    ("sql", "partials"),
+    [
+        (f"SELECT zone, sum(n), max(most) FROM ({BY_SENSOR}) GROUP BY zone", [SENSORS]),
+        (f"WITH s AS ({BY_SENSOR}) SELECT * FROM s WHERE most > 50 AND zone <> 'z1'", [SENSORS]),
+        (f"WITH s AS ({BY_SENSOR}), z AS ({BY_ZONE}) SELECT s.sensor, s.n, z.least FROM s JOIN z USING (zone)", None),
+        (f"SELECT a.sensor, b.last FROM ({BY_SENSOR}) a LEFT JOIN ({BY_ZONE}) b ON a.zone = b.zone", None),
+        (f"SELECT sensor, most {HOUR.replace('WHERE', 'JOIN (' + BY_SENSOR + ') s USING (sensor) WHERE')}", None),
+        (f"SELECT max(t) - (SELECT min(t) {HOUR}) {HOUR}", None),
+        (f"SELECT zone, count(*) {HOUR} GROUP BY zone UNION ALL SELECT sensor, count(*) {HOUR} GROUP BY sensor", None),
+        (f"SELECT round(avg(m), 6) FROM (SELECT bin(time, 1m) AS b, zone, avg(t) AS m {HOUR} GROUP BY 1, 2)", None),
+    ],
+)
+def test_partial_aggregates_are_sent_for_queries_within_others(
+    filled: Bench, sql: str, partials: list[int] | None
+) -> None:
+    rows, of_rows, _ = asked(filled, sql, knows_partials=False)
+    merged, of_partials, reads = asked(filled, sql, knows_partials=True)
+
+    assert sorted(merged, key=repr) == sorted(rows, key=repr)
+    assert of_partials < of_rows
+    assert any(read.partials for read in reads)
+    assert partials is None or [read.partials for read in reads] == partials
+
+
+def test_a_query_within_others_without_a_first_time_reads_rows(filled: Bench) -> None:
+    """Bounds of the outer query reach its rows, but not what is merged."""
+    sql = "SELECT * FROM (SELECT bin(time, 1m) AS b, count(*) AS n FROM d.t GROUP BY 1) WHERE b > ago(1h)"
+
+    found, _, (read,) = asked(filled, sql, knows_partials=True)
+
+    assert found
+    assert read.from_ns is not None
+    assert not read.partials
+
+
 @pytest.mark.parametrize(
     "sql",
     [
