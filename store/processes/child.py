@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import signal
 import socket
 import sys
@@ -45,6 +44,7 @@ from store.processes.frames import (
 )
 from store.processes.job import Job
 from store.processes.limits import MIB, QueryLimits
+from store.processes.restraints import come_last, limit_memory
 from store.reading.borrowed import Borrowed
 from store.reading.insights import insights_of
 from store.reading.lending import Lend, Lent
@@ -52,9 +52,8 @@ from store.sql import query
 from store.sql.errors import SqlError, SyntaxInvalid
 from store.sql.parse import STACK_FRAMES
 
-NICENESS = 10  # the stream and small lists come first
 DUCK_SHARE = 0.7  # of a query's memory, for DuckDB; the rest is for the result, rows that were lent, and Python
-_SPARE_BYTES = 128 * MIB  # address space above the limit, so that the worker's measurement decides in most cases
+_SPARE_BYTES = 128 * MIB  # address space above the limit
 BUG = "bug"
 _OF_DUCKDB_ITSELF = ("INTERNAL Error", "FATAL Error")  # after one of these it refuses every further query
 
@@ -75,32 +74,17 @@ def serve(end: socket.socket) -> None:
     sys.setrecursionlimit(STACK_FRAMES)
     with contextlib.suppress(ProcessGone):
         setup: Setup = connection.take()
-        _come_last()
+        come_last()
         duck = Duck(setup.readable, int(setup.limits.memory_bytes * DUCK_SHARE))
         files_at = lru_cache(64)(data_files)
-        _limit(setup.limits)
+        # the worker's measurement decides in most cases
+        limit_memory(setup.limits.memory_bytes + _SPARE_BYTES)
         handle = os.pidfd_open(os.getpid())
         socket.send_fds(end, [HELLO.pack(os.getpid())], [handle])
         os.close(handle)
         while True:
             job: Job = connection.take()
             _answer(connection, job, Borrowed(_FromWorker(connection), duck, files_at, setup.limits.result_bytes))
-
-
-def _come_last() -> None:
-    """For the processor, and first for the kernel if memory is short."""
-    with contextlib.suppress(OSError):
-        os.nice(NICENESS)
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _limit(limits: QueryLimits) -> None:
-    """Allocations beyond the limit fail, if the worker has not killed this process before."""
-    with contextlib.suppress(OSError):
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
-        most = pages * resource.getpagesize() + limits.memory_bytes + _SPARE_BYTES
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def _answer(connection: Connection, job: Job, tables: Borrowed) -> None:

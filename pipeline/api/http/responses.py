@@ -685,6 +685,73 @@ class Checked(TypedDict):
     warnings: list[RuleWarning]
 
 
+class FoundAlert(TypedDict):
+    """An alert that would have fired."""
+
+    rule: Annotated[str, Field(description="group/alert")]
+    fired: Annotated[Time, Field(description="the time of the sample that made it fire")]
+    resolved: Annotated[str | None, Field(description="null: it still fires at the end")]
+    severity: Annotated[str | None, Field(description="its label of this name")]
+    zone: ZoneIfAny
+    dimensions: Dimensions
+    measure: MeasureName
+    value: Annotated[float | None, Field(description="that made it fire; null: it fired without a sample")]
+    bounds: Annotated[dict[str, float], Field(description="that were violated")]
+
+
+class AlertsOfDay(TypedDict):
+    """How many alerts of a rule fired on a day."""
+
+    day: Annotated[str, Field(description="in UTC")]
+    rule: Annotated[str, Field(description="group/alert")]
+    alerts: Annotated[int, Field(description="how many")]
+
+
+class AlertsOfSensor(TypedDict):
+    """How many alerts of a rule were about the same."""
+
+    sensor: Annotated[str, Field(description="its dimensions, as name=value")]
+    rule: Annotated[str, Field(description="group/alert")]
+    alerts: Annotated[int, Field(description="how many")]
+
+
+_Backtested = TypedDict("_Backtested", {"from": Annotated[Time, Field(description="the begin")]})
+
+
+@_shown(
+    **{"from": "2026-11-22T10:00:00Z", "to": "2026-11-23T10:00:00Z", "until": "2026-11-23T10:00:00Z"},
+    rows=17280,
+    alerts=1,
+    rules={"greenhouse-climate/TooHot": 1},
+    days=[{"day": "2026-11-22", "rule": "greenhouse-climate/TooHot", "alerts": 1}],
+    sensors=[{"sensor": "sensor=s-00042", "rule": "greenhouse-climate/TooHot", "alerts": 1}],
+    found=[
+        {
+            "rule": "greenhouse-climate/TooHot",
+            "fired": "2026-11-22T13:00:10Z",
+            "resolved": "2026-11-22T13:40:10Z",
+            "severity": "warning",
+            "zone": "gh-01/north",
+            "dimensions": {"sensor": "s-00042"},
+            "measure": "temperature",
+            "value": 33.1,
+            "bounds": {"max": 32.0},
+        }
+    ],
+)
+class Backtested(_Backtested):
+    """The alerts that rules would have raised over history."""
+
+    to: Annotated[Time, Field(description="the end of what was asked for")]
+    until: Annotated[Time, Field(description="before `to` if time was over: what is later was not judged")]
+    rows: Annotated[int, Field(description="how many were judged")]
+    alerts: Annotated[int, Field(description="how many")]
+    rules: Annotated[dict[str, int], Field(description="how many of each rule")]
+    days: list[AlertsOfDay]
+    sensors: Annotated[list[AlertsOfSensor], Field(description="those with most alerts, at most 500")]
+    found: Annotated[list[FoundAlert], Field(description="the first 500 of them")]
+
+
 _DEVICE = {
     "table": "agriculture.readings",
     "zone": "gh-01/north",

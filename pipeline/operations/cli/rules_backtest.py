@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +106,8 @@ def _run(rules: RuleSet, table: str, history: FileHistory | ServerHistory) -> Ba
 
 
 def _show(found: list[FoundAlert], form: str) -> None:
+    from rules.replaying.summary import by_day, by_sensor, dimensions_text, in_order  # noqa: PLC0415  # as above
+
     rows = [
         (
             rfc3339(one.fired.time_ns),
@@ -114,21 +115,18 @@ def _show(found: list[FoundAlert], form: str) -> None:
             one.fired.rule,
             one.fired.labels.get("severity"),
             one.fired.zone,
-            " ".join(f"{name}={value}" for name, value in one.fired.dimensions.items()),
+            dimensions_text(one),
             one.fired.value,
         )
-        for one in sorted(found, key=lambda one: (one.fired.time_ns, one.fired.rule))
+        for one in in_order(found)
     ]
     document = {"alerts": [dict(zip(_COLUMNS, row, strict=True)) for row in rows]}
     show(Listing(_COLUMNS, rows, document, "alerts"), form)
     if form == "table" and rows:
-        days = Counter((str(row[0])[:10], row[2]) for row in rows)
-        sensors = Counter((row[5], row[2]) for row in rows)
         print_text("")
-        show(Listing(("day", "rule", "alerts"), [(*key, count) for key, count in sorted(days.items())], None), form)
+        show(Listing(("day", "rule", "alerts"), by_day(found), None), form)
         print_text("")
-        most = sensors.most_common(_MOST_SENSORS)
-        show(Listing(("sensor", "rule", "alerts"), [(*key, count) for key, count in most], None), form)
+        show(Listing(("sensor", "rule", "alerts"), by_sensor(found, _MOST_SENSORS), None), form)
 
 
 def _pictures(run: Backtest, rules: RuleSet, history: FileHistory | ServerHistory) -> list[Any]:

@@ -7,11 +7,11 @@ from datetime import timedelta
 from functools import partial
 from typing import Annotated, cast
 
-import pyarrow as pa
 from fastapi import APIRouter, Depends
 
 from pipeline.alerting.archive.alerts import Alert
-from pipeline.api.http import responses, results
+from pipeline.api.http import responses
+from pipeline.api.http.backtests.reading import History, select
 from pipeline.api.http.openapi import answers
 from pipeline.api.http.problems import Problem
 from pipeline.api.http.routes.alert_life import find_alert
@@ -20,12 +20,9 @@ from pipeline.api.http.services import Services, asker, services
 from pipeline.api.http.slots import Asker
 from rules.alerts.transition import Transition
 from rules.definition.bounds import Bounds
-from rules.replaying.backtest import layout_of
 from rules.replaying.explaining import Explanation, Told, explain, needed_rules, span_ns, where_of
 from rules.rule import Rule, RuleSet
-from store.processes.job import Job
 from store.record import TableId
-from store.sql import SqlRequest
 from store.values.durations import format_duration
 from store.values.times import parse_rfc3339, rfc3339
 
@@ -48,10 +45,11 @@ async def explanation(parts: Parts, asker: Annotated[Asker, Depends(asker)], ale
         raise Problem(404, f"the rule {alert.rule} is not in force any more", parameter="alert_id")
     told = _told(alert)
     table = TableId(asker.account, *alert.table.split(".", 1))
-    described = await _rows(parts, asker, f"DESCRIBE {_quoted(table)}")
-    layout = layout_of(zip(*(column.to_pylist() for column in described.columns[:3]), strict=True))
+    history = History(parts.store, parts.executor, asker.account, parts.clock_ns())
+    layout = await parts.queries.run(asker, partial(history.layout, table), text=f"explain {alert_id}")
     from_ns = told.since_ns - span_ns(rules)
-    rows = await _rows(parts, asker, _select(table, where_of(rule, told), from_ns, told.until_ns))
+    newest = f"{select(table, from_ns, told.until_ns, where=where_of(rule, told))} ORDER BY time DESC"
+    rows = await parts.queries.run(asker, partial(history.rows, newest, MOST_ROWS), text=newest)
 
     def work() -> Explanation:
         return explain(rules, alert.rule, table, layout, rows, told)
@@ -64,40 +62,6 @@ def _told(alert: Alert) -> Told:
     data = alert.event["data"]
     until_ns = max(parse_rfc3339(alert.event["timestamp"]), parse_rfc3339(data["since"])) + 1
     return Told(alert.id, alert.zone, data["dimensions"], parse_rfc3339(data["since"]), until_ns)
-
-
-async def _rows(parts: Services, asker: Asker, sql: str) -> pa.Table:
-    job = Job(SqlRequest(sql, parts.clock_ns(), MOST_ROWS), partial(results.parts, form="arrow"))
-
-    def work() -> pa.Table:
-        with parts.store.lender(asker.account) as lender, parts.executor.run(lender, job) as answer:
-            return pa.ipc.open_stream(b"".join(answer.parts)).read_all()
-
-    return await parts.queries.run(asker, work, text=sql)
-
-
-def _quoted(table: TableId) -> str:
-    return ".".join(_name(name) for name in (table.database, table.table))
-
-
-def _name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _select(table: TableId, where: dict[str, str], from_ns: int, until_ns: int) -> str:
-    """The newest rows of the time; `until_ns` is the first nanosecond that does not count."""
-    times = (f"time >= {_text(_moment(from_ns))}", f"time < {_text(_moment(until_ns))}")
-    chosen = (f"{_name(name)} = {_text(value)}" for name, value in where.items())
-    conditions = " AND ".join((*times, *chosen))
-    return f"SELECT * FROM {_quoted(table)} WHERE {conditions} ORDER BY time DESC"  # noqa: S608  # quoted
-
-
-def _moment(time_ns: int) -> str:
-    return rfc3339(time_ns, 9).replace("T", " ").removesuffix("Z")
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _shown(

@@ -1,27 +1,37 @@
-"""`/v1/rules`: the rules in force, and warnings about them or about others."""
+"""`/v1/rules`: the rules in force, warnings about them or about others, and what others would have done."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.api.http import responses
+from pipeline.api.http.backtests.messages import Found, Verdict
+from pipeline.api.http.backtests.reading import History
+from pipeline.api.http.backtests.running import Wanted, run
 from pipeline.api.http.credentials import Who
 from pipeline.api.http.openapi import OF_BODIES, answers
-from pipeline.api.http.problems import Problem
-from pipeline.api.http.services import Services, account, services, who
+from pipeline.api.http.problems import Problem, bad_parameter
+from pipeline.api.http.services import Services, account, asker, services, who
+from pipeline.api.http.slots import Asker
+from pipeline.api.http.times import time_ns
 from pipeline.base.errors import ConfigError
 from pipeline.config.roles import Role
 from pipeline.stream.rule_book import RuleBook
 from rules import Rule, RuleFileError
 from rules.files.parse import parse_rules
+from store.values.times import rfc3339
 
 router = APIRouter(prefix="/v1/rules", tags=["alerts"])
 
 Parts = Annotated[Services, Depends(services)]
 Account = Annotated[str, Depends(account)]
+
+
+FAILURES = (404, *OF_BODIES, 409, 504)
 
 
 class Check(BaseModel):
@@ -31,6 +41,13 @@ class Check(BaseModel):
 
     text: str = Field(max_length=1_000_000)
     file: str = Field(default="rules", description="its name, used in error messages")
+
+
+class Preview(Check):
+    """The text of a rule file, and the history that it is judged by."""
+
+    from_: str = Field(default="1d", alias="from", description="a time, or so long ago")
+    to: str | None = Field(default=None, description="a time, or so long ago; null: now")
 
 
 @router.get("", summary="The rules in force", **answers(responses.Rules, 404))
@@ -54,6 +71,26 @@ def check(parts: Parts, account: Account, body: Check) -> responses.Checked:
     return {"rules": len(found), "problems": [str(problem) for problem in problems], "warnings": warnings}
 
 
+@router.post("/backtest", summary="The alerts of a rule file over history", **answers(responses.Backtested, *FAILURES))
+async def backtest(parts: Parts, asker: Annotated[Asker, Depends(asker)], body: Preview) -> responses.Backtested:
+    """What `streamgauge rules backtest` says: the engine of the stream, over the rows in order of their times.
+
+    It runs beside the stream, as queries do, and judges for 20 s: what is later than `until` was not judged.
+    """
+    now_ns = parts.clock_ns()
+    from_ns, to_ns = time_ns("from", body.from_, now_ns), now_ns if body.to is None else time_ns("to", body.to, now_ns)
+    if from_ns >= to_ns:
+        raise bad_parameter("from", body.from_, "it is before `to`")
+    rules, problems = parse_rules(body.text, body.file)
+    if problems:
+        told = [str(problem) for problem in problems]
+        raise Problem(400, told[0], parameter="text", problems=told)
+    history = History(parts.store, parts.executor, asker.account, now_ns)
+    wanted = Wanted(body.text, tuple(rules), from_ns, to_ns)
+    verdict = await parts.queries.run(asker, partial(run, history, wanted), text=f"backtest of {body.file}")
+    return _backtested(wanted, verdict)
+
+
 @router.post("/reload", summary="Read the rule files of the server again", **answers(responses.Reloaded, 400, 403, 404))
 async def reload(parts: Parts, who: Annotated[Who, Depends(who)]) -> responses.Reloaded:
     """All or nothing: with a problem in any file (400, `problems`), the rules stay as they were. Needs `admin`."""
@@ -70,6 +107,34 @@ async def reload(parts: Parts, who: Annotated[Who, Depends(who)]) -> responses.R
         "changed": found.is_new,
         "in_force": found.is_in_force,
         "needs_restart": list(found.needs_restart),
+    }
+
+
+def _backtested(wanted: Wanted, verdict: Verdict) -> responses.Backtested:
+    return {
+        "from": rfc3339(wanted.from_ns),
+        "to": rfc3339(wanted.to_ns),
+        "until": rfc3339(verdict.upto_ns),
+        "rows": verdict.rows,
+        "alerts": verdict.alerts,
+        "rules": verdict.rules,
+        "days": [{"day": day, "rule": rule, "alerts": count} for day, rule, count in verdict.days],
+        "sensors": [{"sensor": sensor, "rule": rule, "alerts": count} for sensor, rule, count in verdict.sensors],
+        "found": [_found(one) for one in verdict.found],
+    }
+
+
+def _found(one: Found) -> responses.FoundAlert:
+    return {
+        "rule": one.rule,
+        "fired": rfc3339(one.fired_ns),
+        "resolved": None if one.resolved_ns is None else rfc3339(one.resolved_ns),
+        "severity": one.severity,
+        "zone": one.zone,
+        "dimensions": one.dimensions,
+        "measure": one.measure,
+        "value": one.value,
+        "bounds": one.bounds,
     }
 
 

@@ -156,6 +156,7 @@ def calls(letter_id: str) -> list[Call]:
         ("/v1/alerts/deliveries/retry", {"id": "none"}, 404),
         ("/v1/rules/check", {"text": RULES}, 200),
         ("/v1/rules/check", {"text": "groups: 7"}, 200),
+        ("/v1/rules/backtest", {"text": "groups: 7"}, 400),
         ("/v1/devices/forget", {"table": "farm.climate", "dimensions": {"sensor": "s1"}}, 200),
         ("/v1/devices/forget", {"table": "farm.climate", "dimensions": {"sensor": "none"}}, 404),
         ("/v1/measures/retype", retype, 200),
@@ -266,6 +267,7 @@ async def test_every_answer_is_one_the_document_describes(asked: HttpService, do
         "post /",
         "post /v1/import",
         "post /v1/queries/{query_id}/cancel",
+        "post /v1/rules/backtest",
         "post /v1/rules/reload",
         "post /v1/silences/{silence_id}/end",
     }
