@@ -23,6 +23,7 @@ from pipeline.api.http.routes import (
     devices,
     explain,
     feedback,
+    functions,
     imports,
     latest,
     live,
@@ -64,9 +65,7 @@ from simulators.fleet import FaultKind
 from store.catalog.names import RESERVED
 from store.catalog.units import _TABLE as UNITS
 from store.endpoint.shapes import REQUESTS
-from store.sql.functions import FUNCTIONS, WINDOWS
-from store.sql.nodes.calls import SPECIAL
-from store.sql.nodes.lambdas import HIGHER
+from store.sql.nodes.calls import CALLABLE
 
 
 def settings_of(model: type[BaseModel], path: str = "") -> Iterator[str]:
@@ -119,7 +118,7 @@ def test_the_units_are_those_that_convert() -> None:
 def test_the_functions_are_those_of_sql() -> None:
     named = re.findall(r"^\| `(\w+)", text_of("functions.md"), re.MULTILINE)
 
-    assert sorted(named) == sorted({*FUNCTIONS, *WINDOWS, *SPECIAL, *HIGHER})
+    assert sorted(named) == [*CALLABLE]
 
 
 def test_the_functions_of_expressions_are_those_of_rules() -> None:
@@ -269,6 +268,7 @@ def test_the_paths_of_http_are_those_of_the_application() -> None:
             explain,
             feedback,
             detectors,
+            functions,
             imports,
             alert_stream,
             silences,

@@ -33,6 +33,7 @@ from pipeline.api.http.routes import (
     devices,
     explain,
     feedback,
+    functions,
     imports,
     internal,
     latest,
@@ -73,7 +74,7 @@ HUNG_UP = 499  # nginx' status for it: only counted, as the client is gone
 OF_BROWSERS: dict[str, Any] = {  # what pages of the allowed origins may send, and see
     "allow_methods": ["GET", "HEAD", "POST"],
     "allow_headers": ["authorization", "content-type", "if-none-match", "last-event-id"],
-    "expose_headers": ["etag", "retry-after", "streamgauge-truncated"],
+    "expose_headers": ["etag", "retry-after", "streamgauge-truncated", "streamgauge-scanned-bytes"],
 }
 
 
@@ -144,6 +145,7 @@ def create_app(services: Services) -> FastAPI:
         latest,
         live,
         measures,
+        functions,
         series,
         parse,
         messages,

@@ -685,6 +685,27 @@ class Checked(TypedDict):
     warnings: list[RuleWarning]
 
 
+_RuleSchema = TypedDict("_RuleSchema", {"$schema": Annotated[str, Field(description="the draft that it follows")]})
+
+
+@_shown(
+    **{"$schema": "https://json-schema.org/draft/2020-12/schema"},
+    title="Streamgauge rules",
+    type="object",
+    properties={"groups": {"type": "array", "description": "groups of rules, each over one table"}},
+    required=["groups"],
+    additionalProperties=False,
+)
+class RuleSchema(_RuleSchema):
+    """The JSON schema of rule files."""
+
+    title: Annotated[str, Field(description="of the schema")]
+    type: Annotated[str, Field(description="of the whole file")]
+    properties: Annotated[dict[str, Any], Field(description="the keys of the file, and what is in them")]
+    required: Annotated[list[str], Field(description="the keys that must be there")]
+    additionalProperties: Annotated[bool, Field(description="whether there may be others")]  # noqa: N815  # as it is
+
+
 class FoundAlert(TypedDict):
     """An alert that would have fired."""
 
@@ -694,9 +715,11 @@ class FoundAlert(TypedDict):
     severity: Annotated[str | None, Field(description="its label of this name")]
     zone: ZoneIfAny
     dimensions: Dimensions
+    table: Table
     measure: MeasureName
     value: Annotated[float | None, Field(description="that made it fire; null: it fired without a sample")]
     bounds: Annotated[dict[str, float], Field(description="that were violated")]
+    measured: Annotated[bool, Field(description="whether value and bounds are of the measure itself")]
 
 
 class AlertsOfDay(TypedDict):
@@ -733,9 +756,11 @@ _Backtested = TypedDict("_Backtested", {"from": Annotated[Time, Field(descriptio
             "severity": "warning",
             "zone": "gh-01/north",
             "dimensions": {"sensor": "s-00042"},
+            "table": "agriculture.readings",
             "measure": "temperature",
             "value": 33.1,
             "bounds": {"max": 32.0},
+            "measured": True,
         }
     ],
 )
@@ -1063,6 +1088,13 @@ class Measures(TypedDict):
     """The measures, by table."""
 
     measures: list[Measure]
+
+
+@_shown(functions=["abs", "ago", "avg"])
+class Functions(TypedDict):
+    """What SQL can call."""
+
+    functions: Annotated[list[str], Field(description="the names, in order")]
 
 
 _LETTER = {

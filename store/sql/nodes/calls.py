@@ -76,7 +76,7 @@ def unknown_function(binder: Expressions, node: exp.Anonymous) -> SqlError:
     if name in WINDOWS:
         return binder.query.syntax(node, f"{node.name} is a window function and needs OVER (…)")
     here = _ELSEWHERE.get(name)
-    near = f" (here it is {here})" if here else nearest(name, (*FUNCTIONS, *WINDOWS, *SPECIAL, *HIGHER))
+    near = f" (here it is {here})" if here else nearest(name, CALLABLE)
     return binder.query.unknown(node, f"Function '{node.name}' does not exist{near}")
 
 
@@ -216,5 +216,6 @@ _SPECIAL_CALLS: Mapping[str, Callable[[Expressions, exp.Anonymous, Rules], Typed
     "replace": _replace,
     "grouping": _grouping,
 }
-SPECIAL = frozenset(_SPECIAL_CALLS)
+CALLABLE = (*sorted({*FUNCTIONS, *WINDOWS, *_SPECIAL_CALLS, *HIGHER}),)
+"""The names of all that can be called."""
 """The names of these functions."""

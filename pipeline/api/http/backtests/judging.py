@@ -36,6 +36,7 @@ class _Judge:
         self._now_s = now_s
         self._end_s = now_s() + order.seconds
         self._rules = tuple(parse_rules(order.text, "rules")[0])
+        self._measured = {rule.name for rule in self._rules if rule.condition.is_measured}
         self._runs = {table: self._run(table, columns) for table, columns in order.tables.items()}
         self._upto_ns = dict.fromkeys(order.tables, order.from_ns)
 
@@ -71,17 +72,16 @@ class _Judge:
             by_rule(found, [rule.name for rule in self._rules]),
             by_day(found),
             by_sensor(found, self._order.most),
-            [_found(one) for one in found[: self._order.most]],
+            [self._found(one) for one in found[: self._order.most]],
         )
 
-
-def _found(one: FoundAlert) -> Found:
-    fired = one.fired
-    severity = fired.labels.get("severity")
-    return Found(
-        *(fired.rule, fired.measure, fired.time_ns, one.resolved_ns, severity, fired.zone),
-        *(dict(fired.dimensions), fired.value, dict(fired.bounds)),
-    )
+    def _found(self, one: FoundAlert) -> Found:
+        fired = one.fired
+        severity, table = fired.labels.get("severity"), f"{fired.table.database}.{fired.table.table}"
+        return Found(
+            *(fired.rule, table, fired.measure, fired.time_ns, one.resolved_ns, severity, fired.zone),
+            *(dict(fired.dimensions), fired.value, dict(fired.bounds), fired.rule in self._measured),
+        )
 
 
 def verdict_of(asked: BinaryIO, now_s: Callable[[], float], restrain: Callable[[int], None]) -> bytes:

@@ -36,9 +36,10 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """An alert. resolved_ns: None: it still fires at the end."""
+    """An alert. resolved_ns: None: it still fires at the end. is_measured: its bounds are of the measure itself."""
 
     rule: str
+    table: str
     measure: str
     fired_ns: int
     resolved_ns: int | None
@@ -47,6 +48,7 @@ class Found(msgspec.Struct, frozen=True):
     dimensions: dict[str, str]
     value: float | None
     bounds: dict[str, float]
+    is_measured: bool
 
 
 class Verdict(msgspec.Struct, frozen=True):

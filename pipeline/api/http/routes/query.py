@@ -24,6 +24,7 @@ router = APIRouter(prefix="/v1/query", tags=["sql"])
 
 _COUNT = {"type": "integer"}
 TRUNCATED = "streamgauge-truncated"  # the header of a truncated response: its number of rows
+SCANNED = "streamgauge-scanned-bytes"  # the header of how much was read
 
 
 def _binary(description: str) -> dict[str, Any]:
@@ -33,7 +34,13 @@ def _binary(description: str) -> dict[str, Any]:
 RESPONSES: Responses = {
     200: {
         "description": "The rows, in the format asked for",
-        "headers": {TRUNCATED: {"description": "how many rows there are, if others were cut", "schema": _COUNT}},
+        "headers": {
+            TRUNCATED: {"description": "how many rows there are, if others were cut", "schema": _COUNT},
+            SCANNED: {
+                "description": "of files and rows; absent: none was read",
+                "schema": _COUNT,
+            },
+        },
         "content": {
             **json_of(QueryResult),
             "text/csv": {"schema": {"type": "string"}, "example": "n\n120000\n"},
@@ -75,6 +82,7 @@ async def query(
 
     def work(response: Parts) -> None:
         with parts.store.lender(asker.account) as lender, parts.executor.run(lender, job) as answer:
+            response.headers[SCANNED] = str(answer.insights.scanned_bytes)
             if answer.truncated:
                 response.headers[TRUNCATED] = str(answer.rows)
             response.put_all(answer.parts)

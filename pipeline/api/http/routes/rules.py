@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +23,7 @@ from pipeline.config.roles import Role
 from pipeline.stream.rule_book import RuleBook
 from rules import Rule, RuleFileError
 from rules.files.parse import parse_rules
+from rules.schema import rule_schema
 from store.values.times import rfc3339
 
 router = APIRouter(prefix="/v1/rules", tags=["alerts"])
@@ -56,6 +57,12 @@ def rules(parts: Parts, account: Account) -> responses.Rules:
     book = _book(parts)
     found = [rule for rule in book.rules.rules if account in rule.where.get("account", (account,))]
     return {"rules": [_entry(book, rule, account) for rule in found]}
+
+
+@router.get("/schema", summary="The JSON schema of rule files", **answers(responses.RuleSchema))
+def schema(_: Account) -> responses.RuleSchema:
+    """For editors that check YAML while it is written; as `streamgauge rules schema` prints it."""
+    return cast("responses.RuleSchema", rule_schema())
 
 
 @router.post("/check", summary="Errors and warnings of a rule file", **answers(responses.Checked, 404, *OF_BODIES))
@@ -132,9 +139,11 @@ def _found(one: Found) -> responses.FoundAlert:
         "severity": one.severity,
         "zone": one.zone,
         "dimensions": one.dimensions,
+        "table": one.table,
         "measure": one.measure,
         "value": one.value,
         "bounds": one.bounds,
+        "measured": one.is_measured,
     }
 
 

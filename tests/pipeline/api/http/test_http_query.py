@@ -122,6 +122,17 @@ async def test_a_body_that_is_not_a_query_names_what_is_wrong(
     assert words in answer.json()["detail"]
 
 
+async def test_an_answer_says_how_much_was_read(service: HttpService, http: httpx.AsyncClient) -> None:
+    await service.publish("greenhouse/eu/gh-1/north/s-1", {"ts": service.clock(), "temperature": 20.0})
+
+    answers = [
+        await http.post("/v1/query", json={"sql": f"SELECT {what}"}) for what in ('* FROM "farm"."climate"', "1")
+    ]
+
+    assert int(answers[0].headers["streamgauge-scanned-bytes"]) > 0
+    assert answers[1].headers.get("streamgauge-scanned-bytes", "0") == "0"
+
+
 @pytest.mark.parametrize("form", ["json", "csv", "arrow"])
 async def test_an_answer_that_was_cut_says_to_how_many_rows_in_every_format(
     service: HttpService, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, form: str
