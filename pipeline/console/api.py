@@ -49,7 +49,11 @@ class Api:
 
     async def post(self, token: str | None, path: str, body: object) -> Any:
         """The JSON that answers a POST. Raises as `get`."""
-        return (await self._ask(self._request("POST", token, path, json=body))).json()
+        return (await self.answer(token, path, body)).json()
+
+    async def answer(self, token: str | None, path: str, body: object) -> httpx.Response:
+        """The response to a POST, read. Raises as `get`."""
+        return await self._ask(self._request("POST", token, path, json=body))
 
     @asynccontextmanager
     async def download(self, token: str | None, path: str, body: object) -> AsyncIterator[httpx.Response]:

@@ -18,6 +18,7 @@ from markupsafe import Markup, escape
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
 NOTHING = "—"
+BYTES = ("bytes", "kB", "MB", "GB", "TB")
 SYMBOLS = {"celsius": "°C", "fahrenheit": "°F", "kelvin": "K", "percent": "%", "hectopascal": "hPa", "volt": "V"}
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)")
 MENU = (
@@ -53,6 +54,7 @@ class Pages:
         self._jinja.filters |= {
             "number": number,
             "count": count,
+            "bytes": bytes_text,
             "unit": unit,
             "time": time_element,
             "with_times": with_times,
@@ -93,6 +95,12 @@ def number(value: float | None) -> str:
 def count(value: float | None) -> str:
     """A whole number with separators."""
     return NOTHING if value is None else f"{value:,.0f}"
+
+
+def bytes_text(value: int) -> str:
+    """A number of bytes, with four digits."""
+    power = min(len(BYTES) - 1, int(math.log10(max(value, 1)) // 3))
+    return f"{value / 1000**power:.4g} {BYTES[power]}"
 
 
 def unit(name: str | None) -> str:

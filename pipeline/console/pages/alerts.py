@@ -69,6 +69,7 @@ async def one(request: Request) -> Response:
         title=found["alert"]["rule"],
         here="/alerts",
         alert=found["alert"],
+        feedback=found["feedback"],
         transitions=found["transitions"],
         why=why,
         picture=None if why["problem"] else _picture(found["alert"], why),
@@ -145,7 +146,18 @@ async def _done(request: Request, what: str, body: Mapping[str, object]) -> Resp
     alert_id = request.path_params["alert_id"]
     await site.api.post(visitor.token, _path(alert_id, f"/{what}"), body)
     wanted = what == "ack"
-    await _until(site, visitor, alert_id, lambda alert: (alert["acknowledged"] is not None) == wanted)
+    await _until(site, visitor, alert_id, lambda found: (found["alert"]["acknowledged"] is not None) == wanted)
+    return RedirectResponse(f"/alerts/{segment(alert_id)}", 303)
+
+
+async def feedback(request: Request) -> Response:
+    """Say whether it was right."""
+    site, fields = site_of(request), await form_of(request)
+    visitor = await site.visitor(request)
+    alert_id = request.path_params["alert_id"]
+    body = {name: fields.get(name, "") for name in ("verdict", "by", "comment")}
+    await site.api.post(visitor.token, _path(alert_id, "/feedback"), body)
+    await _until(site, visitor, alert_id, lambda found: body.items() <= (found["feedback"] or {}).items())
     return RedirectResponse(f"/alerts/{segment(alert_id)}", 303)
 
 
@@ -161,7 +173,7 @@ async def silence(request: Request) -> Response:
         "why": fields.get("why", ""),
     }
     await site.api.post(visitor.token, "/v1/silences", body)
-    await _until(site, visitor, alert_id, lambda alert: alert["muted"] is not None)
+    await _until(site, visitor, alert_id, lambda found: found["alert"]["muted"] is not None)
     return RedirectResponse(f"/alerts/{segment(alert_id)}", 303)
 
 
@@ -171,7 +183,7 @@ async def end_silence(request: Request) -> Response:
     visitor = await site.visitor(request)
     await site.api.post(visitor.token, f"/v1/silences/{segment(fields.get('id', ''))}/end", {})
     alert_id = request.path_params["alert_id"]
-    await _until(site, visitor, alert_id, lambda alert: _silence_of(alert) != fields.get("id"))
+    await _until(site, visitor, alert_id, lambda found: _silence_of(found["alert"]) != fields.get("id"))
     return RedirectResponse(f"/alerts/{segment(alert_id)}", 303)
 
 
@@ -179,7 +191,7 @@ async def _until(site: Site, visitor: Visitor, alert_id: str, holds: Any) -> Non
     """Return when the archive has what was asked for, which goes through the log; or after a while all the same."""
     for _ in range(20):
         found = await site.api.get(visitor.token, _path(alert_id))
-        if holds(found["alert"]):
+        if holds(found):
             return
         await asyncio.sleep(0.1)
 
@@ -190,6 +202,7 @@ ROUTES = (
     Route("/alerts/{alert_id}", one),
     Route("/alerts/{alert_id}/ack", ack, methods=["POST"]),
     Route("/alerts/{alert_id}/unack", unack, methods=["POST"]),
+    Route("/alerts/{alert_id}/feedback", feedback, methods=["POST"]),
     Route("/alerts/{alert_id}/silence", silence, methods=["POST"]),
     Route("/alerts/{alert_id}/end-silence", end_silence, methods=["POST"]),
 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from itertools import groupby
 from typing import Any
@@ -14,11 +15,20 @@ from starlette.routing import Route
 
 from pipeline.console.api import ApiRefused
 from pipeline.console.chart import chart
-from pipeline.console.site import form_of, site_of
+from pipeline.console.site import Site, Visitor, form_of, site_of
+from pipeline.console.sql_text import name_of, quoted
 
 MOST_ROWS = 1000  # on the page; files have all
 NUMBERS = {"double", "bigint", "integer"}
 FILES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
+SCANNED = "streamgauge-scanned-bytes"
+MOST_TABLES = 20  # whose columns the editor completes
+KEYWORDS = (
+    *("SELECT", "FROM", "WHERE", "GROUP BY", "ORDER BY", "HAVING", "LIMIT", "WITH", "AS", "AND", "OR", "NOT", "IN"),
+    *("BETWEEN", "LIKE", "IS NULL", "DISTINCT", "CASE WHEN", "THEN", "ELSE", "END", "JOIN", "LEFT JOIN", "ON", "OVER"),
+    *("PARTITION BY", "UNION ALL", "DESC", "ASC", "INTERVAL", "EXPLAIN", "SHOW TABLES", "DESCRIBE"),
+)
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 _PLACE = re.compile(r"\bline (\d+):(\d+)")
 _WORD = re.compile(r'"[^"\n]*"|\w+|\S')
 EXAMPLE = """SELECT zone_name, BIN(time, 1m) AS t, AVG({measure}) AS mean
@@ -32,12 +42,35 @@ async def page(request: Request) -> Response:
     """The editor, with a statement to begin with, and the tables there are."""
     site = site_of(request)
     visitor = await site.visitor(request)
-    answer = await site.shared.get(visitor.token, "/v1/measures", fresh_s=10)
+    answer, functions = await asyncio.gather(
+        site.shared.get(visitor.token, "/v1/measures", fresh_s=10),
+        site.shared.get(visitor.token, "/v1/functions", fresh_s=3600),
+    )
     tables = {
         table: list(measures) for table, measures in groupby(answer["measures"], key=lambda measure: measure["table"])
     }
+    words = [*await _columns(site, visitor, [*tables][:MOST_TABLES]), *_names(tables, functions["functions"])]
     sql = request.query_params.get("sql") or _example(tables)
-    return site.page("query.html", visitor, title="Query", here="/query", tables=tables, sql=sql)
+    return site.page("query.html", visitor, title="Query", here="/query", tables=tables, sql=sql, words=words)
+
+
+async def _columns(site: Site, visitor: Visitor, tables: Sequence[str]) -> list[Mapping[str, str]]:
+    """The columns of the tables, each name once; as an import would meet them, which is how the API tells them."""
+    asked = (site.shared.get(visitor.token, "/v1/import", (("table", table),), fresh_s=60) for table in tables)
+    found = {column["name"]: column for answer in await asyncio.gather(*asked) for column in answer["columns"]}
+    return [
+        {"text": name if _PLAIN.fullmatch(name) else name_of(name), "about": f"{column['kind']}, {column['type']}"}
+        for name, column in found.items()
+    ]
+
+
+def _names(tables: Iterable[str], functions: Iterable[str]) -> list[Mapping[str, str]]:
+    return [
+        *({"text": name, "about": "column"} for name in ("time", "measure_name")),
+        *({"text": quoted(table), "about": "table"} for table in tables),
+        *({"text": f"{name}(", "about": "function"} for name in functions),
+        *({"text": f"{word} ", "about": ""} for word in KEYWORDS),
+    ]
 
 
 def _example(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
@@ -48,12 +81,6 @@ def _example(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     return "SHOW TABLES"
 
 
-def quoted(table: str) -> str:
-    """database.table as SQL has it."""
-    database, _, name = table.partition(".")
-    return f'"{database}"."{name}"'
-
-
 async def run(request: Request) -> Response:
     """The result of a statement, or what is wrong with it."""
     site, fields = site_of(request), await form_of(request)
@@ -61,12 +88,13 @@ async def run(request: Request) -> Response:
     sql = fields.get("sql", "").replace("\r\n", "\n")
     asked = f"EXPLAIN {sql}" if fields.get("explain") else sql
     try:
-        answer = await site.api.post(visitor.token, "/v1/query", {"sql": asked, "rows": MOST_ROWS})
+        response = await site.api.answer(visitor.token, "/v1/query", {"sql": asked, "rows": MOST_ROWS})
     except ApiRefused as error:
         shift = len(asked) - len(sql)
         return site.page("query_error.html", visitor, problem=str(error), **marked(sql, str(error), shift))
+    answer, scanned = response.json(), response.headers.get(SCANNED)
     columns, rows = answer["columns"], answer["rows"]
-    shown = {"columns": columns, "rows": rows, "truncated": answer["truncated"], "most": MOST_ROWS}
+    shown = {"columns": columns, "rows": rows, "truncated": answer["truncated"], "scanned": scanned and int(scanned)}
     return site.page("query_result.html", visitor, picture=picture(columns, rows), **shown)
 
 

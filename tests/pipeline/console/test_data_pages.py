@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.console.pages.query import marked, picture, quoted
+from pipeline.console.pages.query import marked, picture
+from pipeline.console.sql_text import quoted
 from tests.support.console_pages import ConsolePages, text_of
 
 NS = 1_000_000_000

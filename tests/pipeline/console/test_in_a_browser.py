@@ -15,7 +15,7 @@ from paho.mqtt.publish import single
 from playwright.sync_api import Browser, expect
 
 from pipeline.base.layout import Layout
-from tests.support.chromium import PHONE, Visit, chromium
+from tests.support.chromium import DESK, PHONE, Visit, chromium
 from tests.support.product import Product
 from tests.support.waiting import wait_for
 
@@ -152,6 +152,9 @@ def acknowledges_and_silences(at: Greenhouse) -> None:
         expect(page.locator("#silenced")).to_contain_text("the vent is being repaired")
         page.get_by_role("button", name="End it now").click()
         expect(page.locator("#silenced")).to_have_count(0)
+        page.get_by_label("What it was").fill("somebody opened the door")
+        page.get_by_role("button", name="False alert").click()
+        expect(page.locator("#feedback")).to_contain_text("A false alert, said default: somebody opened the door")
     with at.visit("looker") as visit:
         visit.go(f"/alerts/{alert_id}")
         expect(visit.page.get_by_text("cannot acknowledge")).to_be_visible()
@@ -203,24 +206,71 @@ def is_told_when_a_page_is_not_live(at: Greenhouse) -> None:
         visit.complaints.clear()  # the browser's own, of the stream that ended
 
 
-def asks_in_sql(at: Greenhouse) -> None:
-    """A result as table and file; an error selects its word in the editor."""
-    with at.visit() as visit:
+def asks_wrongly_on_a_phone(at: Greenhouse) -> None:
+    """An error is underlined and selected in the editor; a word is completed by a tap."""
+    with at.visit(size=PHONE) as visit:
         page = visit.go("/query")
         editor = page.get_by_label("SQL")
         editor.fill('SELECT tempersture FROM "agriculture"."readings"')
-        editor.press("Control+Enter")
+        page.get_by_role("button", name="Run").click()
         expect(page.get_by_role("alert")).to_contain_text("did you mean 'temperature'")
-        expect(page.locator("mark")).to_have_text("tempersture")
+        expect(page.locator("#result mark")).to_have_text("tempersture")
+        expect(page.locator(".behind mark")).to_have_text("tempersture")
         assert page.evaluate("getSelection().toString()") == "tempersture"
+        editor.press_sequentially("temp")
+        page.get_by_role("option", name="temperature").click()
+        expect(editor).to_have_value('SELECT temperature FROM "agriculture"."readings"')
+        expect(page.locator(".behind mark")).to_have_count(0)
+
+
+def asks_in_sql(at: Greenhouse) -> None:
+    """A result as table and file; a statement that ran is offered again, and one that was saved by its name."""
+    with at.visit() as visit:
+        page = visit.go("/query")
+        editor = page.get_by_label("SQL")
+        editor.fill("")
+        editor.press_sequentially("SELECT zone_n")
+        editor.press("Tab")
+        expect(editor).to_have_value("SELECT zone_name")
+        editor.fill("SELECT 1")
+        editor.press("Control+Enter")
+        expect(page.get_by_role("region", name="Result")).to_contain_text("integer")
         editor.fill('SELECT zone_name, temperature FROM "agriculture"."readings"')
         page.get_by_role("button", name="Run").click()
         expect(page.locator("#rows")).to_contain_text("gh-1/north")
+        expect(page.locator("#result")).to_contain_text("bytes scanned")
+        page.get_by_text("Saved and earlier").click()
+        page.get_by_label("Name", exact=True).fill("all temperatures")
+        page.get_by_role("button", name="Save").click()
+        page.get_by_role("button", name="SELECT 1", exact=True).click()
+        expect(editor).to_have_value("SELECT 1")
+        page.reload()
+        page.get_by_text("Saved and earlier").click()
+        page.get_by_role("button", name="all temperatures", exact=True).click()
+        expect(editor).to_have_value(re.compile("temperature"))
         page.get_by_role("button", name="Explain").click()
         expect(page.locator("#rows")).to_contain_text("rows_in_ram")
         with page.expect_download() as downloaded:
             page.get_by_role("button", name="CSV").click()
         assert "gh-1/north" in downloaded.value.path().read_text()
+
+
+def previews_a_rule(at: Greenhouse) -> None:
+    """What is wrong is said as one types, at its line; a preview counts and draws the alerts of the day."""
+    for size in (PHONE, DESK):
+        with at.visit(size=size) as visit:
+            page = visit.go("/rules")
+            editor = page.get_by_label("A rule file")
+            editor.fill("groups:\n  - nmae: x\n")
+            expect(page.locator("#checked")).to_contain_text("nmae")
+            expect(page.locator(".behind mark").first).to_have_text("- nmae: x")
+            editor.fill(RULES)
+            expect(page.locator("#checked")).to_contain_text("1 rule: fine")
+            page.get_by_role("button", name="Preview").click()
+            preview = page.get_by_role("region", name="Preview", exact=True)
+            expect(preview).to_contain_text("climate/TooHot", timeout=PATIENCE_MS)
+            expect(preview.locator("figure.chart canvas")).to_be_visible()
+    assert at.api.get("/v1/rules").json()["rules"][0]["rule"] == "climate/TooHot"  # what is in force is as it was
 
 
 def looks_at_what_arrives(at: Greenhouse) -> None:
@@ -240,15 +290,10 @@ def looks_at_what_arrives(at: Greenhouse) -> None:
 
 
 def looks_around(at: Greenhouse) -> None:
-    """A device is found, a rule file is checked, and no page has a barrier."""
+    """A device is found, and no page has a barrier."""
     with at.visit() as visit:
         page = visit.go("/devices?q=north")
         expect(page.get_by_role("region", name="Devices")).to_contain_text("sensor=s-1")
-        assert visit.barriers() == []
-        page = visit.go("/rules")
-        page.get_by_label("Its text").fill("groups: [{nmae: x}]")
-        page.get_by_role("button", name="Check").click()
-        expect(page.locator("#checked")).to_contain_text("nmae")
         assert visit.barriers() == []
         visit.go("/alerts?status=")
         assert visit.barriers() == []
@@ -263,7 +308,9 @@ STEPS: tuple[Callable[[Greenhouse], None], ...] = (
     looks_at_a_zone,
     looks_at_one_value,
     is_told_when_a_page_is_not_live,
+    asks_wrongly_on_a_phone,
     asks_in_sql,
+    previews_a_rule,
     looks_at_what_arrives,
     looks_around,
 )
