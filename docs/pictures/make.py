@@ -11,16 +11,27 @@ import sys
 import time
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 FOLDER = Path(__file__).parent
 SECONDS = 400
 UNTIL_S = 150  # after the first alert: so that there is something to be drawn
+COLOURS = 128  # of a picture: half as many bytes as with all
+RULE = """groups:
+  - name: climate
+    table: agriculture.readings
+    rules:
+      - alert: TooHot
+        measure: temperature
+        range: {max: 32}
+"""
 PICTURES = {  # the file: the path of the page, the size of the window, light or dark
     "overview.png": ("/", (1200, 640), "light"),
     "overview-phone.png": ("/", (390, 700), "dark"),
     "zone.png": ("/zone?table=agriculture.readings&zone=gh-01/south&span=15m", (1200, 760), "light"),
     "query.png": ("/query", (1200, 760), "dark"),
+    "rules.png": ("/rules", (1200, 900), "light"),
 }
 
 
@@ -48,6 +59,8 @@ def take(url: str) -> None:
             page.goto(url + path)
             prepare(page, path)
             page.screenshot(path=FOLDER / name)
+            with Image.open(FOLDER / name) as taken:
+                taken.convert("RGB").quantize(COLOURS).save(FOLDER / name, optimize=True)
             page.close()
         browser.close()
 
@@ -59,6 +72,12 @@ def prepare(page: Page, path: str) -> None:
     if path == "/query":
         page.get_by_role("button", name="Run").click()
         page.locator("#rows").wait_for()
+    if path == "/rules":
+        page.get_by_label("A rule file").fill(RULE)
+        page.get_by_role("button", name="Preview").click()
+        page.locator("#previewed figure.chart canvas").wait_for()
+        page.locator("#editor").scroll_into_view_if_needed()
+        page.evaluate("document.querySelector('h2').scrollIntoView()")
     if path.startswith("/zone"):
         page.locator("figure.chart canvas").first.wait_for()
 

@@ -304,6 +304,7 @@ class Worker:
             services,
             steps=self.steps,
             rules=self.book,
+            rule_files=lambda: self.rules.generation.files,
             reload=reload,
             detectors=detectors,
             receivers=lambda: self.alerts_partition.config.receivers,

@@ -688,6 +688,20 @@ class Checked(TypedDict):
 _RuleSchema = TypedDict("_RuleSchema", {"$schema": Annotated[str, Field(description="the draft that it follows")]})
 
 
+class RuleFile(TypedDict):
+    """A rule file."""
+
+    file: Annotated[str, Field(description="where it is")]
+    text: Annotated[str, Field(description="what it says")]
+
+
+@_shown(files=[{"file": "rules/greenhouse.yaml", "text": "groups: …"}])
+class RuleFiles(TypedDict):
+    """The rule files in force."""
+
+    files: Annotated[list[RuleFile], Field(description="as they were read last")]
+
+
 @_shown(
     **{"$schema": "https://json-schema.org/draft/2020-12/schema"},
     title="Streamgauge rules",

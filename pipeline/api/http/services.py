@@ -103,6 +103,7 @@ class Services:
     receivers: Callable[[], Sequence[Receiver]] = tuple  # of alerts, of the configuration of this moment
     plan: Callable[[], AlertPlan] = plan_for  # of alerts, as above
     rules: RuleBook | None = None
+    rule_files: Callable[[], Sequence[tuple[str, str]]] = tuple  # in force: their names and texts
     reload: Callable[[], Awaitable[Reloaded]] | None = None  # the rule files
     detectors: Callable[[Wanted], Awaitable[list[RuleDetectors]]] | None = None  # of rules of this worker
     steps: Steps | None = None  # of the host's clock; None: not watched

@@ -33,7 +33,9 @@ async def rules(request: Request) -> Response:
         site.shared.get(visitor.token, "/v1/rules/schema", fresh_s=3600),
         site.shared.get(visitor.token, "/v1/measures", fresh_s=10),
     )
-    example = next((one for one in measures["measures"] if one["type"] == "double"), None)
+    numbers = (one for one in measures["measures"] if one["type"] == "double")
+    example = min(numbers, key=lambda one: one["measure"] != "temperature", default=None)
+    file = request.query_params.get("file")
     return site.page(
         "rules.html",
         visitor,
@@ -42,8 +44,18 @@ async def rules(request: Request) -> Response:
         rules=answer["rules"],
         spans=SPANS,
         words=[*_keys(schema), *_names(measures["measures"])],
+        text=None if file is None else await _text_of(site, visitor, file),
         example=example or {"table": "default.readings", "measure": "temperature"},
     )
+
+
+async def _text_of(site: Site, visitor: Visitor, file: str) -> str:
+    """A rule file in force. Raises ApiRefused, also if there is none of this name."""
+    answer = await site.api.get(visitor.token, "/v1/rules/files")
+    found = next((one["text"] for one in answer["files"] if one["file"] == file), None)
+    if found is None:
+        raise ApiRefused(404, {"detail": f"no rule file in force is named {file}"})
+    return str(found)
 
 
 def _keys(schema: Mapping[str, Any]) -> list[Mapping[str, str]]:
@@ -121,12 +133,12 @@ async def _picture(site: Site, visitor: Visitor, found: Mapping[str, Any]) -> Ma
     ((subject, _),) = subjects.most_common(1)
     alerts = [one for one in found["found"] if (one["rule"], tuple(one["dimensions"].items())) == subject]
     try:
-        rows = await site.api.post(visitor.token, "/v1/query", {"sql": _values(alerts[0], found), "format": "json"})
+        rows = await _values(site, visitor, alerts[0], found)
     except ApiRefused:
         return None
-    if not rows["rows"]:
+    if not rows:
         return None
-    times, low, mean, high = zip(*rows["rows"], strict=True)
+    times, low, mean, high = zip(*rows, strict=True)
     lines = [
         {"label": alerts[0]["measure"], "values": mean},
         {"label": "lowest", "values": low, "faint": True},
@@ -138,24 +150,33 @@ async def _picture(site: Site, visitor: Visitor, found: Mapping[str, Any]) -> Ma
         for one in alerts
     ]
     bounds = {f"{name} {bound}": bound for one in alerts if one["measured"] for name, bound in one["bounds"].items()}
-    drawn = chart(times, lines, band=(1, 2), bounds=bounds, marks=marks, span=(seconds(found["from"]), end_s))
+    drawn = chart(times, lines, band=(1, 2), bounds=bounds, marks=marks, span=(seconds(times[0]), end_s))
     return {"chart": drawn, "rule": subject[0], "dimensions": alerts[0]["dimensions"], "alerts": len(alerts)}
 
 
-def _values(alert: Mapping[str, Any], found: Mapping[str, Any]) -> str:
-    """The statement that asks for the values of the subject of an alert, in POINTS bins."""
-    bin_s = max(1, round((seconds(found["until"]) - seconds(found["from"])) / POINTS))
-    measure, of_bin = name_of(alert["measure"]), f"BIN(time, {bin_s}s)"
-    chosen = [f"{name_of(name)} = {text_of(value)}" for name, value in alert["dimensions"].items()]
+async def _values(
+    site: Site, visitor: Visitor, alert: Mapping[str, Any], found: Mapping[str, Any]
+) -> Sequence[Sequence[Any]]:
+    """Time, lowest, average and highest value of the subject of an alert, in POINTS bins. Raises ApiRefused."""
+    measure = name_of(alert["measure"])
     where = [
         f"time >= from_iso8601_timestamp({text_of(found['from'])})",
         f"time < from_iso8601_timestamp({text_of(found['until'])})",
-        *chosen,
+        f"{measure} IS NOT NULL",
+        *(f"{name_of(name)} = {text_of(value)}" for name, value in alert["dimensions"].items()),
     ]
-    return (
-        f"SELECT {of_bin} AS t, MIN({measure}) AS low, AVG({measure}) AS mean, MAX({measure}) AS high "  # noqa: S608  # quoted
-        f"FROM {quoted(alert['table'])} WHERE {' AND '.join(where)} GROUP BY {of_bin} ORDER BY t"
-    )
+    source = f"FROM {quoted(alert['table'])} WHERE {' AND '.join(where)}"
+
+    async def rows(sql: str) -> Sequence[Sequence[Any]]:
+        answer = await site.api.post(visitor.token, "/v1/query", {"sql": sql})
+        return answer["rows"]  # type: ignore[no-any-return]  # JSON
+
+    ((first, last),) = await rows(f"SELECT MIN(time), MAX(time) {source}")
+    if first is None:
+        return []
+    of_bin = f"BIN(time, {max(1, round((seconds(last) - seconds(first)) / POINTS))}s)"
+    aggregates = ", ".join(f"{name}({measure})" for name in ("MIN", "AVG", "MAX"))
+    return await rows(f"SELECT {of_bin}, {aggregates} {source} GROUP BY {of_bin} ORDER BY 1")
 
 
 async def download(request: Request) -> Response:

@@ -280,6 +280,7 @@ def looks_at_what_arrives(at: Greenhouse) -> None:
     wait_for(lambda: at.api.get("/v1/dead-letters").json()["dead_letters"], "a dead letter")
     with at.visit(size=PHONE) as visit:
         page = visit.go("/ingest")
+        page.get_by_label("MQTT topic").fill("greenhouse/gh-1/north/s-1")
         page.get_by_label("Payload").fill('{"temperature": ')
         page.get_by_role("button", name="Try").click()
         expect(page.locator("#understood")).to_contain_text("invalid_json")

@@ -27,7 +27,7 @@ async def editor(console: ConsolePages) -> ConsolePages:
     """With a sensor of which every 20th reading of an hour is too hot."""
     app = console.service.app
     book = RuleBook(RuleSet(), OwnedPartitions([]), lambda: {"farm.climate"})
-    app.state.services = replace(app.state.services, rules=book)
+    app.state.services = replace(app.state.services, rules=book, rule_files=lambda: [("climate.yaml", RULES)])
     now_ns = console.service.clock()
     readings = [
         {"ts": now_ns - minute * 60 * NS, "temperature": 20.0 if minute % 20 else 33.0} for minute in range(59, 0, -1)
@@ -46,6 +46,14 @@ async def test_the_text_to_begin_with_is_about_a_measure_that_there_is_and_words
     assert texts["measure: "].startswith("which measure of the table")
     assert texts["farm.climate"] == "table"
     assert texts["temperature"] == "measure, celsius"
+
+
+async def test_a_copy_of_a_file_in_force_is_edited(editor: ConsolePages) -> None:
+    page = await editor.browser.get("/rules?file=climate.yaml")
+
+    (text,) = re.findall(r"<textarea[^>]*>\n(.*?)</textarea>", page.text, re.DOTALL)
+    assert text == RULES
+    assert "no rule file in force is named none.yaml" in await editor.text("/rules?file=none.yaml", 404)
 
 
 async def test_a_problem_is_at_its_line_and_a_fine_text_says_so(editor: ConsolePages) -> None:

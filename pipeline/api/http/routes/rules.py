@@ -59,6 +59,13 @@ def rules(parts: Parts, account: Account) -> responses.Rules:
     return {"rules": [_entry(book, rule, account) for rule in found]}
 
 
+@router.get("/files", summary="The rule files in force", **answers(responses.RuleFiles, 403))
+async def files(parts: Parts, who: Annotated[Who, Depends(who)]) -> responses.RuleFiles:
+    """As they were read last, without an error. They may be about all accounts: needs `admin`."""
+    who.need(Role.ADMIN, "reading the rule files")
+    return {"files": [{"file": file, "text": text} for file, text in parts.rule_files()]}
+
+
 @router.get("/schema", summary="The JSON schema of rule files", **answers(responses.RuleSchema))
 def schema(_: Account) -> responses.RuleSchema:
     """For editors that check YAML while it is written; as `streamgauge rules schema` prints it."""

@@ -126,6 +126,7 @@ def calls(letter_id: str) -> list[Call]:
         "/v1/detectors?series=1": 200,
         "/v1/detectors?series=x": 400,
         "/v1/rules/schema": 200,
+        "/v1/rules/files": 200,
         "/v1/queries": 200,
         "/v1/devices": 200,
         "/v1/devices?limit=0": 400,
