@@ -25,17 +25,17 @@ class SnsTopic(Section):
     """A topic, and the receiver that gets what is published to it."""
 
     arn: Annotated[str, AfterValidator(_check_arn)] = Field(description="as clients write it")
-    receiver: str = Field(min_length=1, description="the name of one of receivers that is a webhook")
+    receiver: str = Field(min_length=1, description="the name of one of receivers")
 
 
 def topic_problems(topics: Sequence[SnsTopic], receivers: Sequence[Receiver]) -> list[Problem]:
-    """Topics whose receiver is not listed, or no webhook."""
-    webhooks = [receiver.name for receiver in receivers if receiver.webhook is not None]
+    """Topics whose receiver is not listed."""
+    listed = [receiver.name for receiver in receivers]
     return [
         Problem(
             ("sns_topics", index, "receiver"),
-            f'"{topic.receiver}" is not one of receivers with a webhook; listed: {", ".join(webhooks) or "none"}',
+            f'"{topic.receiver}" is not one of receivers; listed: {", ".join(listed) or "none"}',
         )
         for index, topic in enumerate(topics)
-        if topic.receiver not in webhooks
+        if topic.receiver not in listed
     ]

@@ -90,7 +90,7 @@ def services_of(
         refusals=NOT_NOW,
         page_prefix=prefix,
         page_bytes=asked.pages,
-        topics=SnsTopics(config.sns_topics, config.receivers),
+        topics=SnsTopics(config.sns_topics, config.receivers, config.brokers),
         rollups=config.rollup_tables,
         observer=DerivedMetrics(),
     )

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from pipeline.alerting.archive.delivery import Delivery
 from pipeline.alerting.receivers.addresses import is_public
-from pipeline.alerting.receivers.notifier import Request
+from pipeline.alerting.receivers.notifier import Notice, Request
 from pipeline.alerting.receivers.payload import payload_of
 from pipeline.alerting.receivers.public_sockets import public_sockets
 from pipeline.alerting.receivers.retry_policy import Accepted, Attempt
@@ -44,13 +44,17 @@ class AppriseNotifier:
     async def attempt(self, delivery: Delivery) -> Attempt | Accepted:
         """See Notifier."""
         payload = payload_of(self._receiver, delivery.content)
-        kind = _kind_of(delivery)
+        return await self._attempt(payload.title, payload.body.decode(), payload.content_type, _kind_of(delivery))
+
+    async def tell(self, notice: Notice) -> Attempt | Accepted:
+        """See Notifier."""
+        return await self._attempt(notice.title, notice.text, "text/plain", "failure" if notice.is_failure else "info")
+
+    async def _attempt(self, title: str, body: str, content_type: str, kind: str) -> Attempt | Accepted:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                told = await loop.run_in_executor(
-                    self._threads, self._send, payload.title, payload.body.decode(), payload.content_type, kind
-                )
+                told = await loop.run_in_executor(self._threads, self._send, title, body, content_type, kind)
         except TimeoutError:
             return Attempt(None, {}, f"no answer within {TIMEOUT_S:g} s")
         except ConfigError as error:

@@ -8,10 +8,11 @@ from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
+import orjson
 from standardwebhooks import Webhook
 
 from pipeline.alerting.archive.delivery import Delivery
-from pipeline.alerting.receivers.notifier import Request
+from pipeline.alerting.receivers.notifier import Notice, Request
 from pipeline.alerting.receivers.payload import payload_of
 from pipeline.alerting.receivers.post import TIMEOUT_S, post
 from pipeline.alerting.receivers.retry_policy import Attempt
@@ -58,6 +59,16 @@ class HttpNotifier:
         """See Notifier."""
         payload = payload_of(self._receiver, delivery.content)
         return await self.post(delivery.id, payload.body, payload.content_type)
+
+    async def tell(self, notice: Notice) -> Attempt:
+        """See Notifier. For an Alertmanager it is an alert, which ends there by itself."""
+        if self._receiver.alertmanager is not None:
+            alert = {
+                "labels": {"alertname": notice.title, **notice.attributes},
+                "annotations": {"summary": notice.text},
+            }
+            return await self.post(notice.id, orjson.dumps([alert]), "application/json")
+        return await self.post(notice.id, notice.body, notice.content_type, notice.headers)
 
     async def post(
         self, message_id: str, body: bytes, content_type: str, more_headers: Mapping[str, str] | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,7 +19,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from pipeline.alerting.archive.delivery import Delivery
-from pipeline.alerting.receivers.notifier import Request
+from pipeline.alerting.receivers.notifier import Notice, Request
 from pipeline.alerting.receivers.payload import Payload, payload_of
 from pipeline.alerting.receivers.retry_policy import Accepted, Attempt
 from pipeline.alerting.receivers.text import values_of
@@ -44,8 +45,14 @@ class MqttNotifier:
 
     async def attempt(self, delivery: Delivery) -> Attempt | Accepted:
         """See Notifier."""
-        payload = payload_of(self._receiver, delivery.content)
-        topic = self._topic(delivery)
+        return await self._attempt(self._topic(delivery), payload_of(self._receiver, delivery.content))
+
+    async def tell(self, notice: Notice) -> Attempt | Accepted:
+        """See Notifier."""
+        values = {"receiver": self._receiver.name, **notice.attributes}
+        return await self._attempt(self._rendered(values), Payload(notice.body, notice.content_type, notice.title))
+
+    async def _attempt(self, topic: str, payload: Payload) -> Attempt | Accepted:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(3 * TIMEOUT_S):
@@ -71,7 +78,9 @@ class MqttNotifier:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _topic(self, delivery: Delivery) -> str:
-        values = values_of(self._receiver.name, delivery.content)
+        return self._rendered(values_of(self._receiver.name, delivery.content))
+
+    def _rendered(self, values: Mapping[str, Any]) -> str:
         return render(self._mqtt.topic, values, lambda text: text.translate(_NOT_IN_TOPICS))
 
     def _publish(self, topic: str, payload: Payload) -> None:

@@ -42,7 +42,7 @@ ONE_PROBLEM = {
     "buckets: [{name: exports, url: /x}, {name: exports, url: /y}]": '1: buckets[1].name: "exports" is listed before',
     "sns_topics: [{arn: queries, receiver: a}]": "1: sns_topics[0].arn: 'queries' is not the ARN of a topic; write",
     "sns_topics: [{arn: 'arn:aws:sns:r:1:t', receiver: a}]": (
-        '1: sns_topics[0].receiver: "a" is not one of receivers with a webhook; listed: none'
+        '1: sns_topics[0].receiver: "a" is not one of receivers; listed: none'
     ),
     "tables: [{name: far.abc, topics: b, rollups: [{bin: 90s}]}]": (
         "1: tables[0].rollups[0].bin: 90s is not a number of whole minutes"

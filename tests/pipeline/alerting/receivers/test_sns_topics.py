@@ -1,17 +1,23 @@
-"""What is published to a topic is posted to its webhook as SNS posts, signed; a receiver hears of its account."""
+"""What is published to a topic reaches its receiver, a webhook as SNS posts, signed; it hears of its account."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from loopback_endpoint import answer, endpoint
+from paho.mqtt import subscribe
 from standardwebhooks import Webhook
 
 from pipeline.alerting.receivers.sns_topics import SnsTopics
+from pipeline.config.brokers import Broker
 from pipeline.config.receivers import Receiver
 from pipeline.config.sns_topics import SnsTopic
+from tests.support.mosquitto import Mosquitto
 
 ARN = "arn:aws:sns:eu-west-1:1:t"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -39,6 +45,54 @@ async def test_a_message_has_the_form_of_sns_and_our_signature() -> None:
     assert posted.headers["x-amz-sns-message-type"] == "Notification"
     assert posted.headers["x-amz-sns-topic-arn"] == ARN
     assert Webhook(SECRET).verify(posted.body, posted.headers) == body
+
+
+OF_FAILURE = {"notificationType": "AUTO_TRIGGER_FAILURE", "queryArn": "arn:q"}
+
+
+async def told_by(receiver: dict[str, Any], brokers: Sequence[Broker] = ()) -> str | None:
+    published = SnsTopics([SnsTopic(arn=ARN, receiver="a")], [Receiver.model_validate(receiver)], brokers)
+    try:
+        return await published.publish(ARN, "m1", OF_FAILURE, MESSAGE)
+    finally:
+        await published.close()
+
+
+async def test_an_alertmanager_gets_an_alert_named_as_the_notification() -> None:
+    async with endpoint() as manager:
+        url = f"http://127.0.0.1:{manager.port}"
+        told = await told_by({"name": "a", "alertmanager": {"url": url, "allow_private": True}})
+        (posted,) = manager.posted
+
+    (alert,) = orjson.loads(posted.body)
+    assert (told, posted.path) == (None, "/api/v2/alerts")
+    assert alert["labels"] == {"alertname": "AUTO_TRIGGER_FAILURE", **OF_FAILURE}
+    assert orjson.loads(alert["annotations"]["summary"]) == orjson.loads(MESSAGE)
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")
+@pytest.mark.processes  # as in test_by_apprise
+async def test_people_get_a_text_by_apprise() -> None:
+    async with endpoint(answer(200), answer(500)) as ntfy:
+        url = f"ntfy://127.0.0.1:{ntfy.port}/topic"
+        receiver = {"name": "a", "apprise": {"url": url, "allow_private": True}}
+        told = [await told_by(receiver), await told_by(receiver)]
+        posted = ntfy.posted[0]
+
+    assert (told[0], told[1] is None) == (None, False)
+    assert b"AUTO_TRIGGER_SUCCESS" in posted.body
+
+
+@pytest.mark.processes
+async def test_a_broker_gets_the_form_of_sns_on_a_topic_of_the_query(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path / "broker") as broker:
+        mqtt = {"broker": broker.address, "topic": "queries/{{notificationType}}/{{queryArn}}", "retain": True}
+        brokers = [Broker.model_validate({"url": f"mqtt://{broker.address}", "topics": ["x"]})]
+        told = await told_by({"name": "a", "mqtt": mqtt}, brokers)
+        got = await asyncio.to_thread(subscribe.simple, "queries/#", hostname="127.0.0.1", port=broker.port)
+
+    assert (told, got.topic) == (None, "queries/AUTO_TRIGGER_FAILURE/arn:q")
+    assert orjson.loads(got.payload)["MessageId"] == "m1"
 
 
 async def test_what_is_not_accepted_is_told() -> None:
