@@ -60,6 +60,20 @@ class _Rows:
         return _Rows(*(getattr(self, name)[chosen] for name in self.__slots__))
 
 
+class Groups:
+    """The places of each number among small ones, found in one pass for all of them."""
+
+    def __init__(self, numbers: Indices) -> None:
+        self._order = np.argsort(numbers, kind="stable")
+        self._begin = np.searchsorted(numbers[self._order], np.arange(numbers.max(initial=-1) + 2))
+
+    def of(self, number: int) -> Indices:
+        """Where this number is, ascending."""
+        if number + 1 >= len(self._begin):
+            return np.empty(0, np.intp)
+        return self._order[self._begin[number] : self._begin[number + 1]]
+
+
 class ZoneWindows:
     """The open windows of one measure."""
 
@@ -74,6 +88,7 @@ class ZoneWindows:
         self._heard_ns: Int64s = np.empty(0, np.int64)  # by zone, when that came, on the listening clock
         self._filled: Bools = np.empty(0, np.bool_)  # by zone, whether its open window may have samples
         self._zone: Indices = np.empty(0, np.intp)  # by series
+        self._members: Groups | None = None  # by zone, its series; None: to be found again
         self._zoned = (0, -1)  # how many series, and how often changed, `_zone` knows
         self._window = np.full((0, _SLOTS), NEVER, np.int64)
         self._sums = np.zeros((5, 0, _SLOTS))  # number, total, lowest, highest, last
@@ -100,8 +115,10 @@ class ZoneWindows:
             return
         busy = np.isin(rows.zone, rows.zone[needs])
         self._add(rows.of(~busy), repeats=repeats)
-        for zone in np.unique(rows.zone[busy]).tolist():
-            yield from self._take_zone(zone, rows.of(rows.zone == zone), repeats=repeats)
+        groups = Groups(rows.zone[busy])
+        rows, names = rows.of(busy), tuple(self._zones)
+        for zone in np.unique(rows.zone).tolist():
+            yield from self._take_zone(zone, names[zone], rows.of(groups.of(zone)), repeats=repeats)
 
     def tick(self, now_ns: int) -> Iterator[Window]:
         """The windows that close because nothing came for so long; those of each zone in order."""
@@ -166,7 +183,7 @@ class ZoneWindows:
         known = self._zoned[0] if self._zoned[1] == changes else 0
         if known == size:
             return
-        self._zone = grown(self._zone, size, _NO_ZONE)
+        self._zone, self._members = grown(self._zone, size, _NO_ZONE), None
         for series, zone in enumerate(self._index.zones[known:size], known):
             if zone is not None:  # else what was saved holds
                 self._zone[series] = self._zones.setdefault(zone, len(self._zones))
@@ -185,8 +202,7 @@ class ZoneWindows:
         needs: Bools = is_new | closes | is_wrong
         return needs
 
-    def _take_zone(self, zone: int, rows: _Rows, *, repeats: bool) -> Iterator[Window]:
-        name = [*self._zones][zone]
+    def _take_zone(self, zone: int, name: str, rows: _Rows, *, repeats: bool) -> Iterator[Window]:
         while len(rows.row):
             needs = np.flatnonzero(self._needs(rows))
             if not len(needs):
@@ -205,12 +221,15 @@ class ZoneWindows:
             self._open[zone] = opened + 1 if is_next else window
 
     def _has(self, zone: int, window: int) -> bool:
-        members = np.flatnonzero(self._zone == zone)
-        return bool((self._window[members, window % _SLOTS] == window).any())
+        return bool((self._window[self._members_of(zone), window % _SLOTS] == window).any())
+
+    def _members_of(self, zone: int) -> Indices:
+        if self._members is None:
+            self._members = Groups(self._zone)
+        return self._members.of(zone)
 
     def _close(self, row: int, name: str, zone: int, window: int) -> Window | None:
-        members = np.flatnonzero(self._zone == zone)
-        slot = window % _SLOTS
+        members, slot = self._members_of(zone), window % _SLOTS
         heard = members[self._window[members, slot] == window]
         if not len(heard):
             return None
@@ -272,7 +291,7 @@ class ZoneWindows:
         self._heard_ns = unpacked(arrays.get("heard_ns", none), np.int64)
         self._filled = np.ones(len(opened), np.bool_)
         series = ids[unpacked(arrays["series"], np.uint32)]
-        self._zone = grown(self._zone, len(self._window), _NO_ZONE)
+        self._zone, self._members = grown(self._zone, len(self._window), _NO_ZONE), None
         self._zone[series] = unpacked(arrays["zone"], np.int32)
         self._window[series] = unpacked(arrays["window"], np.int64).reshape(-1, _SLOTS)
         self._sums[:, series] = unpacked(arrays["sums"], np.float64).reshape(5, -1, _SLOTS)
