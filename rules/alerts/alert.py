@@ -49,9 +49,10 @@ class Alert:
         bounds: Mapping[str, float],
         *,
         facts: Facts | None = None,
+        explanation: Facts | None = None,
         reason: Reason | None = None,
     ) -> Transition:
-        """It fires, changes or resolves. facts: what else placeholders may name."""
+        """It fires, changes or resolves. facts: what else placeholders may name; explanation: what else is told."""
         dimensions = dict(self.subject.dimensions)
         texts = Placeholders(self.rule, self.table, self.zone, dimensions, value, bounds, facts or {})
         labels = texts.labels(self.labels)
@@ -70,6 +71,7 @@ class Alert:
             labels=labels,
             annotations=texts.annotations(labels),
             reason=reason,
+            explanation=explanation or {},
         )
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rules.alerts.reason import Reason
+from rules.kinds.judging import Facts
 from store.record import TableId
 from store.values.times import rfc3339
 
@@ -27,12 +28,13 @@ class Status(enum.StrEnum):
 class Transition:
     """An alert fired or resolved.
 
-    id        the same for an alert's firing and resolved, and for every replay
-    since_ns  the time of the first sample beyond the bounds
-    time_ns   the time of the sample that made it fire or resolve
-    value     that sample's value, or what the kind of the rule makes of it
-    reason    why it fired or resolved without a sample; then `value` is that of the newest sample, or None
-    bounds    the bound that was violated when it fired: {"max": 32.0}; empty if it fired without a sample
+    id           the same for an alert's firing and resolved, and for every replay
+    since_ns     the time of the first sample beyond the bounds
+    time_ns      the time of the sample that made it fire or resolve
+    value        that sample's value, or what the kind of the rule makes of it
+    reason       why it fired or resolved without a sample; then `value` is that of the newest sample, or None
+    bounds       the bound that was violated when it fired: {"max": 32.0}; empty if it fired without a sample
+    explanation  what the rule knows of the value besides, if its kind tells that; an empty text: not known
     """
 
     id: str
@@ -49,6 +51,7 @@ class Transition:
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     reason: Reason | None = None
+    explanation: Facts = field(default_factory=dict)
 
 
 def to_event(transition: Transition) -> dict[str, Any]:
@@ -72,6 +75,11 @@ def to_event(transition: Transition) -> dict[str, Any]:
                 "labels": dict(transition.labels),
                 "annotations": dict(transition.annotations),
                 **({} if transition.reason is None else {"reason": str(transition.reason)}),
+                **({} if not transition.explanation else {"explanation": _known(transition.explanation)}),
             },
         },
     }
+
+
+def _known(facts: Facts) -> dict[str, str | float | None]:
+    return {name: None if value == "" else value for name, value in facts.items()}

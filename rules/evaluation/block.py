@@ -221,7 +221,10 @@ class Block:
         facts = {**event.facts, alias: value} if alias and value is not None else event.facts
         status = Status.RESOLVED if event.turn is Turn.OVER else Status.FIRING
         alert = Alert(rule, self.index.table, about, zone, event.onset_ns, rule.labels_at(event.level))
-        return alert.turn(status, event.time_ns, value, bounds, facts=facts, reason=event.reason)
+        explanation = event.facts if rule.condition.explains else {}
+        return alert.turn(
+            *(status, event.time_ns, value, bounds), facts=facts, explanation=explanation, reason=event.reason
+        )
 
 
 def _state_of(watch: Watch) -> RuleState:

@@ -67,6 +67,11 @@ class Detector(OnMeasure):
         return "detector", "auto", duration_ns(self.every), self.budget
 
     @property
+    def explains(self) -> bool:
+        """Yes: what was learnt before cannot be had from rows of a short time."""
+        return True
+
+    @property
     def together(self) -> tuple[str, ...]:
         """The zone, whose windows close together."""
         return (ZONE_NAME,)

@@ -36,6 +36,11 @@ class Condition(Protocol):
         ...
 
     @property
+    def explains(self) -> bool:
+        """Whether what the judge knows of a value besides stands in alerts, and not only in their placeholders."""
+        ...
+
+    @property
     def together(self) -> tuple[str, ...] | None:
         """The dimensions of what is judged together; None: each series is judged by itself."""
         ...
@@ -68,6 +73,11 @@ class Computed:
     def alias(self) -> str:
         """None."""
         return ""
+
+    @property
+    def explains(self) -> bool:
+        """No: rows of a short time say as much."""
+        return False
 
     @property
     def together(self) -> tuple[str, ...] | None:

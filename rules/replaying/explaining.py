@@ -24,6 +24,7 @@ from rules.definition.selection import ZONE_NAME
 from rules.evaluation.watch import Watch
 from rules.files.composing import with_parts
 from rules.kinds.composite import Composite
+from rules.kinds.detector import Detector
 from rules.kinds.judging import Judged
 from rules.kinds.peers import Peers
 from rules.kinds.zone import Zone
@@ -41,13 +42,14 @@ MOST_SHOWN = 500
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What is known of the alert: its newest event (`data` of the webhook)."""
+    """What is known of the alert: its newest event (`data` of the webhook), and the explanation of its first one."""
 
     id: str
     zone: str | None
     dimensions: Mapping[str, str]
     since_ns: int
     until_ns: int
+    explanation: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,9 @@ class Explanation:
     reproduced  whether these rows alone give the same alert
     values      what was judged of its subject
     events      what the engine told of it
-    peers       of a rule about zones, what each of its sensors measured in the window that decided
+    peers       of a rule about zones or a detector, what each of its sensors measured in the window that decided
     others      of a composite rule, what its rules told meanwhile
+    told        of a detector, what it knew of the value (`explanation` of the firing event)
     """
 
     reproduced: bool = False
@@ -76,9 +79,12 @@ class Explanation:
     events: list[Transition] = field(default_factory=list)
     peers: list[dict[str, Any]] = field(default_factory=list)
     others: list[Transition] = field(default_factory=list)
+    told: Mapping[str, Any] = field(default_factory=dict)
 
     def steps(self) -> Iterator[str]:
         """The decision in sentences: each change of the phase, and what was told."""
+        if self.told:
+            yield _unusual(self.told)
         phase = "ok"
         told = {one.time_ns: one for one in self.events}
         for value in self.values:
@@ -95,6 +101,14 @@ def _beyond(value: Value) -> str:
     if value.value < low:
         return f"below min {low:.10g}"
     return f"above max {high:.10g}" if value.value > high else "within the bounds"
+
+
+def _unusual(told: Mapping[str, Any]) -> str:
+    """What a detector knew, as a sentence."""
+    band = "" if told["lower"] is None else f" instead of {told['lower']:.6g} to {told['upper']:.6g}"
+    expected = "" if told["expected"] is None else f" (expected {told['expected']:.6g})"
+    average = "no value" if told["average"] is None else f"an average of {told['average']:.6g}"
+    return f"{told['feature']}: {average}{band}{expected}, score {told['score']:.4g}, p = {told['p']:.2g}"
 
 
 def needed_rules(rules: RuleSet, name: str) -> RuleSet:
@@ -116,7 +130,7 @@ def span_ns(rules: RuleSet) -> int:
 
 def where_of(rule: Rule, told: Told) -> dict[str, str]:
     """The columns and values that choose the rows of an alert; none: all rows."""
-    of_zone = ZONE_NAME in told.dimensions or isinstance(rule.condition, Zone | Peers)
+    of_zone = ZONE_NAME in told.dimensions or isinstance(rule.condition, Zone | Peers | Detector)
     if of_zone or (isinstance(rule.condition, Composite) and told.zone is not None):
         return {} if told.zone is None else {ZONE_NAME: told.zone}
     return dict(told.dimensions)
@@ -136,7 +150,8 @@ def explain(rules: RuleSet, name: str, table: TableId, layout: Layout, rows: pa.
     found.events = [one for one in run.transitions if one.id == told.id]
     found.others = [one for one in run.transitions if one.rule != name and _is_about(one, told)]
     found.reproduced = bool(found.events)
-    found.peers = _peers(rules, name, layout, rows, found)
+    found.peers = _peers(rules, name, layout, rows, told, found)
+    found.told = told.explanation
     found.values = found.values[-MOST_SHOWN:]
     return found
 
@@ -187,15 +202,28 @@ def _phase(watch: Watch, subject: int) -> str:
     return names[Phase(max(int(level.phase[subject]) for level in watch.levels))]
 
 
-def _peers(rules: RuleSet, name: str, layout: Layout, rows: pa.Table, found: Explanation) -> list[dict[str, Any]]:
+def _deciding(rule: Rule, told: Told, found: Explanation) -> tuple[int, int] | None:
+    """The begin and the end of the window that decided; None if there is none."""
+    match rule.condition:
+        case Zone() | Peers() as condition if found.events:
+            end_ns, over = found.events[0].time_ns, condition.over
+        case Detector() as condition:
+            end_ns, over = told.since_ns, condition.every
+        case _:
+            return None
+    return end_ns - duration_ns(over), end_ns
+
+
+def _peers(
+    rules: RuleSet, name: str, layout: Layout, rows: pa.Table, told: Told, found: Explanation
+) -> list[dict[str, Any]]:
     """What each sensor measured in the window that decided."""
     rule = next(rule for rule in rules.rules if rule.name == name)
-    condition = rule.condition
-    if not isinstance(condition, Zone | Peers) or not found.events or rule.measure not in rows.column_names:
+    window_ns = _deciding(rule, told, found)
+    if window_ns is None or rule.measure not in rows.column_names:
         return []
-    end_ns = found.events[0].time_ns
     time_ns = times_of(rows[layout.time])
-    inside = (time_ns >= end_ns - duration_ns(condition.over)) & (time_ns < end_ns)
+    inside = (time_ns >= window_ns[0]) & (time_ns < window_ns[1])
     window = rows.filter(pa.array(inside))
     window = window.set_column(
         window.column_names.index(rule.measure), rule.measure, window[rule.measure].cast(pa.float64())

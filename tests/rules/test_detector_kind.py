@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from rule_feed import STREAM, TABLE, Feed, rules_of
 
-from rules.alerts.transition import Transition
+from rules.alerts.transition import Transition, to_event
 from rules.engine import Engine
 from rules.files.parse import parse_rules
 from rules.rule import RuleSet
@@ -85,6 +85,14 @@ def test_an_alert_says_what_was_expected(whole: list[Transition]) -> None:
     assert float(p) < 1e-6
     assert whole[0].value is not None
     assert whole[0].value > whole[0].bounds["max"]
+
+
+def test_an_alert_has_what_was_known_of_its_value(whole: list[Transition]) -> None:
+    spike, silence = (to_event(one)["event"]["data"]["explanation"] for one in (whole[0], whole[2]))
+
+    assert spike["feature"] in ("spike", "season")
+    assert spike["lower"] < spike["expected"] < spike["upper"] < spike["average"]
+    assert (silence["feature"], silence["average"]) == ("missing", None)
 
 
 def test_batches_and_restarts_change_nothing(whole: list[Transition]) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from rule_feed import START, TABLE, Feed, rules_of
 
 from rules.alerts.transition import Transition
 from rules.engine import Engine
+from rules.kinds.windows import Groups
 from store.record import SeriesRegistry
 
 BEGIN = -START % 10
@@ -141,3 +143,10 @@ def test_how_the_log_is_cut_and_restarts_change_nothing(kind: str) -> None:
 
 def ordered(found: Sequence[Transition]) -> list[Transition]:
     return sorted(found, key=lambda one: (one.time_ns, one.id, one.status))
+
+
+def test_groups_have_the_places_of_each_number_and_of_none() -> None:
+    groups = Groups(np.array([2, -1, 0, 2, 0]))
+
+    assert [groups.of(number).tolist() for number in range(4)] == [[2, 4], [], [0, 3], []]
+    assert Groups(np.empty(0, np.intp)).of(0).tolist() == []

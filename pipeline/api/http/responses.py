@@ -237,6 +237,9 @@ class Alert(TypedDict):
     labels: Annotated[dict[str, str], Field(description="of the rule")]
     annotations: Annotated[dict[str, str], Field(description="of the rule, filled in")]
     reason: NotRequired[Annotated[str, _one_of(*NoValue, description="why it turned, where no value made it")]]
+    explanation: NotRequired[
+        Annotated[dict[str, str | float | None], Field(description="of a detector, what it knew of the value")]
+    ]
     updated: Annotated[Time, Field(description="of the sample that gave it this status")]
     muted: Annotated[Muted | None, Field(description="why nobody is told of it now; null if its receivers are")]
     acknowledged: Annotated[Acknowledged | None, Field(description="who acknowledged it last")]
@@ -389,6 +392,7 @@ _Explained = TypedDict("_Explained", {"from": Annotated[Time, Field(description=
     to="2026-11-23T10:02:05Z",
     reproduced=True,
     values=[{"time": "2026-11-23T10:02:05Z", "value": 33.1, "bounds": {"max": 32}, "phase": "firing"}],
+    explanation=None,
     peers=[],
     events=[],
     steps=["2026-11-23T10:02:05Z: 33.1 is above max 32: firing"],
@@ -401,7 +405,13 @@ class Explained(_Explained):
     to: Annotated[Time, Field(description="until when rows were read")]
     reproduced: Annotated[bool, Field(description="whether these rows alone give the same alert")]
     values: Annotated[list[ExplainedValue], Field(description="what was judged of it, the last 500")]
-    peers: Annotated[list[ExplainedPeer], Field(description="of `zone` and `peers`: the sensors of the zone")]
+    explanation: Annotated[
+        dict[str, str | float | None] | None,
+        Field(description="of a detector, what it knew when the alert fired: the detector, expected, lower, upper, p"),
+    ]
+    peers: Annotated[
+        list[ExplainedPeer], Field(description="of `zone`, `peers` and `detector`: the sensors of the zone")
+    ]
     events: Annotated[list[ExplainedEvent], Field(description="of the rule, and of those that it is composed of")]
     steps: Annotated[list[str], Field(description="the decision in sentences")]
 

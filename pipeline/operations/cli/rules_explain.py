@@ -29,7 +29,7 @@ def explain(context: click.Context, alert: str, form: str) -> None:
     if form == "table" and answer["peers"]:
         print_text("")
         show(Listing(_PEER, [tuple(one[name] for name in _PEER) for one in answer["peers"]], None), form)
-    if form == "table" and not answer["reproduced"]:
+    if form == "table" and not answer["reproduced"] and not answer["explanation"]:
         print_text(
             "these rows alone do not give the alert: the rule was changed, rows came late, or it is about silence"
         )

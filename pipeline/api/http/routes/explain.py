@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends
 
@@ -43,7 +44,7 @@ async def explanation(parts: Parts, asker: Annotated[Asker, Depends(asker)], ale
     rule = next((rule for rule in rules.rules if rule.name == alert.rule), None)
     if rule is None:
         raise Problem(404, f"the rule {alert.rule} is not in force any more", parameter="alert_id")
-    told = _told(alert)
+    told = _told(alert, _first(parts, alert))
     table = TableId(asker.account, *alert.table.split(".", 1))
     history = History(parts.store, parts.executor, asker.account, parts.clock_ns())
     layout = await parts.queries.run(asker, partial(history.layout, table), text=f"explain {alert_id}")
@@ -58,10 +59,18 @@ async def explanation(parts: Parts, asker: Annotated[Asker, Depends(asker)], ale
     return _shown(parts, alert, rule, found, from_ns, told.until_ns)
 
 
-def _told(alert: Alert) -> Told:
+def _first(parts: Services, alert: Alert) -> Mapping[str, Any]:
+    """The data of its first event; of the newest one if that is not kept any more."""
+    transitions = parts.alerts.transitions(account=alert.account, alert_id=alert.id, limit=1)
+    data: Mapping[str, Any] = (transitions[0].entry if transitions else alert.entry)["event"]["data"]
+    return data
+
+
+def _told(alert: Alert, first: Mapping[str, Any]) -> Told:
     data = alert.event["data"]
-    until_ns = max(parse_rfc3339(alert.event["timestamp"]), parse_rfc3339(data["since"])) + 1
-    return Told(alert.id, alert.zone, data["dimensions"], parse_rfc3339(data["since"]), until_ns)
+    since_ns = parse_rfc3339(data["since"])
+    until_ns = max(parse_rfc3339(alert.event["timestamp"]), since_ns) + 1
+    return Told(alert.id, alert.zone, data["dimensions"], since_ns, until_ns, first.get("explanation", {}))
 
 
 def _shown(
@@ -80,6 +89,7 @@ def _shown(
         "from": rfc3339(from_ns),
         "to": rfc3339(to_ns),
         "reproduced": found.reproduced,
+        "explanation": dict(found.told) or None,
         "values": [
             {"time": rfc3339(one.time_ns), "value": one.value, "bounds": dict(one.bounds), "phase": one.phase}
             for one in found.values

@@ -12,9 +12,9 @@ import pytest
 from pipeline.alerting.routing.plan import plan_for
 from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.rule_book import RuleBook
-from rules import Engine, RuleSet, Transition, to_event
+from rules import Engine, RuleSet, Status, Transition, to_event
 from rules.files.parse import parse_rules
-from store.record import RecordBatch
+from store.record import RecordBatch, TableId
 from tests.support.http_service import NS, HttpService
 
 TOKENS = {"seven": "farm-7", "eight": "farm-8"}
@@ -24,6 +24,7 @@ groups:
     table: farm.climate
     rules:
       - {alert: TooHot, measure: temperature, range: {max: 32}, for: 20s}
+      - {alert: Odd, measure: temperature, detector: {every: 10s}}
 """
 
 
@@ -76,6 +77,29 @@ async def test_the_values_that_made_it_fire(service: HttpService) -> None:
     assert (answer["rule"]["kind"], answer["rule"]["levels"][0]["for"]) == ("range", "20s")
     assert answer["steps"][0].endswith(": 33 is above max 32: pending")
     assert answer["alert"]["id"] == alert.id
+
+
+async def test_what_a_detector_knew_and_what_the_others_of_its_zone_measured(service: HttpService) -> None:
+    fired_ns = (await fired(service)).time_ns
+    window_ns = fired_ns - fired_ns % (10 * NS)
+    knew = {"feature": "spike", "average": 34.0, "expected": 20.0, "lower": 19.5, "upper": 20.5, "score": 40, "p": 1e-9}
+    odd = Transition(
+        *("odd", Status.FIRING, TableId("farm-7", "farm", "climate"), "gh-1/north", "climate/Odd"),
+        *(window_ns, window_ns, 9.0, {"max": 7.1}, "temperature", {"sensor": "s1"}, {}, {}),
+        explanation=knew,
+    )
+    partition, now_ns = service.admin.partition_id("alerts"), service.clock()
+    service.alerts.accept(partition, 1, [to_event(odd)], plan_for("growers"), now_ns=now_ns)
+    over = replace(odd, status=Status.RESOLVED, explanation={})
+    service.alerts.accept(partition, 2, [to_event(over)], plan_for("growers"), now_ns=now_ns)
+    async with service.client("seven") as http:
+        answer = (await http.get("/v1/alerts/odd/explain")).json()
+
+    assert answer["explanation"] == knew
+    assert answer["steps"][0] == ("spike: an average of 34 instead of 19.5 to 20.5 (expected 20), score 40, p = 1e-09")
+    assert sorted((one["dimensions"]["sensor"], one["average"]) for one in answer["peers"]) == [
+        ("s1", 34.0), ("s2", 20.0),
+    ]  # fmt: skip
 
 
 async def test_an_alert_of_another_account_or_of_a_rule_that_is_gone(service: HttpService) -> None:
