@@ -33,7 +33,7 @@ from tests.support.examples import examples
 
 SENSORS = ("a1", "a2", "a3", "a4", "a5", "b1", "b2", "b3")
 MEASURES = ("x", "y")
-DECIDING = [kind for kind in KINDS if kind != "detector"]  # which needs more samples than these: `test_detector_kind`
+DECIDING = [kind for kind in KINDS if kind != "detector"]  # which needs more samples: it has a test of its own
 MORE = parsed([{"alert": "More", "measure": "x", "range": {"max": 1000}}])
 Values = dict[str, Sequence[float]]
 """By measure, a value at each second; NaN: none."""
@@ -246,6 +246,27 @@ def test_stream_unit_test_and_backtest_decide_the_same(kind: str, seed: int) -> 
 
     expected = ordered(in_unit_test(rules, series))
 
+    check(rules, series, expected, rng)
+
+
+def test_a_detector_decides_the_same_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A spike beside peers, and a sensor that falls silent; it learns for a shorter time, as each window costs much."""
+    monkeypatch.setattr("rules.detectors.tail.LEARNING", 20)
+    rng, seconds = random.Random(5), 64
+    rules = parsed([{"alert": "Odd", "measure": "x", "detector": {"every": "1s"}}])
+    values = {sensor: [rng.gauss(20, 0.1) for _ in range(seconds)] for sensor in SENSORS[:5]}
+    values["a2"][45] = 26.0
+    values["a4"][48:60] = [math.nan] * 12
+    series: dict[str, Values] = {sensor: {"x": of, "y": of} for sensor, of in values.items()}
+
+    expected = ordered(in_unit_test(rules, series))
+
+    assert {one.dimensions["sensor"] for one in expected} == {"a2", "a4"}
+    check(rules, series, expected, rng)
+
+
+def check(rules: RuleSet, series: dict[str, Values], expected: list[Transition], rng: random.Random) -> None:
+    """The stream and a backtest find these."""
     assert ordered(live(rules, series, rng)) == expected
     history = in_backtest(rules, series, rng)
     assert history.alerts.keys() == {one.id for one in expected}

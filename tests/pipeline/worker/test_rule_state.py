@@ -3,8 +3,10 @@
 import secrets
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from pipeline.log.feedback import Feedback, Verdict
 from pipeline.log.frame import Frame, FrameKind
 from pipeline.log.generation import Generation
 from pipeline.stream.normalise.normaliser import Normaliser
@@ -16,6 +18,7 @@ from pipeline.stream.rule_state.keep import LOW_WATERMARK, kind_of
 from pipeline.stream.rule_state.state import SAVE_ROWS
 from rules import Engine
 from rules.alerts.transition import Transition
+from rules.kinds.detector import DetectorJudge
 from store.objects.objects import open_objects
 from store.record import SeriesRegistry, TableId
 from store.state.partition_state import PartitionState
@@ -69,6 +72,12 @@ class Rules:
         self.state.evaluated(offset)
         return found
 
+    def feedback(self) -> dict[str, tuple[int, int]]:
+        """What its only rule, a detector, was told."""
+        ((_, watch),) = self.state.engine.watches()
+        assert isinstance(watch.judge, DetectorJudge)
+        return watch.judge.feedback.counts()
+
 
 async def test_a_pending_rule_fires_once_across_a_restart(tmp_path: Path) -> None:
     before = Rules(tmp_path)
@@ -82,6 +91,27 @@ async def test_a_pending_rule_fires_once_across_a_restart(tmp_path: Path) -> Non
 
     assert (fired, again, more) == ([], [], [])
     assert [transition.status for transition in fires] == ["firing"]
+
+
+async def test_feedback_in_the_log_counts_once_and_after_a_restart(tmp_path: Path) -> None:
+    """Also if the log repeats what was saved; for a rule that there is not it means nothing."""
+    detector = RULES.replace("range: {max: 30}\n        for: 60s", "detector: auto")
+    before = Rules(tmp_path, detector)
+    word = Feedback("a.b", "farm", "cli/mate", "g/Hot", "north", "a1", Verdict.FALSE, 7)
+    before.read(0, 1000, 20)
+    told = [await before.state.take(word, 1), await before.state.take(msgspec.structs.replace(word, rule="g/No"), 2)]
+    before.state.evaluated(2)
+    await before.state.save_pass()
+
+    after = Rules(tmp_path, detector)
+    restored = after.feedback()
+    told.append(await after.state.take(msgspec.structs.replace(word, verdict=Verdict.RIGHT), 1))
+    repeated = after.feedback()
+    told.append(await after.state.take(msgspec.structs.replace(word, alert_id="a2"), 3))
+
+    assert told == [[], [], [], []]
+    assert restored == repeated == {"north": (1, 0)}
+    assert after.feedback() == {"north": (2, 0)}
 
 
 async def test_the_low_watermark_is_what_had_been_evaluated_when_the_pass_began(tmp_path: Path) -> None:
