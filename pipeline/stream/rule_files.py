@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.base import metrics
+from pipeline.base.file_watch import FileWatch, stamps_of
 from pipeline.config import Config
 from pipeline.log.generation import Generation
 from rules import RuleFileError, RuleSet, rules_of
@@ -19,8 +20,6 @@ from rules.files.loading import read_files
 from rules.kinds.missing import Missing
 
 log = logging.getLogger(__name__)
-
-_Stamp = tuple[str, int, int, int] | None
 
 
 def read_rules(paths: Iterable[Path | str], partitions: int = 1) -> tuple[Generation, RuleSet]:
@@ -62,7 +61,7 @@ class RuleFiles:
         """Read them, for a log with so many partitions. Raises RuleFileError."""
         self._partitions = partitions
         self.config = config
-        self._stamps = self._seen = _stamps_of(config)
+        self._watch = FileWatch(stamps_of(config.rule_files))
         self.generation, self.rules = read_rules(config.rule_files, partitions)
 
     def read_again(self, config: Config | None = None) -> bool:
@@ -72,14 +71,14 @@ class RuleFiles:
         """
         wanted = self.config if config is None else config
         # before they are read: what changes meanwhile is seen by the next poll
-        own, stamps = _stamps_of(self.config), _stamps_of(wanted)
+        own, stamps = stamps_of(self.config.rule_files), stamps_of(wanted.rule_files)
         try:
             generation, rules = read_rules(wanted.rule_files, self._partitions)
         except RuleFileError:
-            self._stamps = own
+            self._watch.known = own
             metrics.rule_reloads.labels("refused").inc()
             raise
-        self.config, self._stamps = wanted, stamps
+        self.config, self._watch.known = wanted, stamps
         is_new = generation.id != self.generation.id
         self.generation, self.rules = generation, rules
         metrics.rule_reloads.labels("changed" if is_new else "unchanged").inc()
@@ -88,26 +87,12 @@ class RuleFiles:
     def poll(self) -> bool:
         """Read them if one was changed, added or removed; returns whether they say something else.
 
-        A change is read at the second call that sees it: an editor may still write. Problems are logged once.
+        Problems are logged once.
         """
-        before, self._seen = self._seen, _stamps_of(self.config)
-        if self._seen == self._stamps or self._seen != before:
+        if not self._watch.look(stamps_of(self.config.rule_files)):
             return False
         try:
             return self.read_again()
         except RuleFileError as error:
             log.error("the rules stay as they were, because their files are wrong:\n%s", error)  # noqa: TRY400  # of a person
             return False
-
-
-def _stamps_of(config: Config) -> list[_Stamp]:
-    """What tells that a file has changed, of each."""
-    return [_stamp(path) for path in config.rule_files]
-
-
-def _stamp(path: Path) -> _Stamp:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino

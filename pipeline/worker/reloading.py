@@ -10,11 +10,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from pipeline.alerting.receivers import AlertsPartition
 from pipeline.base import metrics
 from pipeline.base.errors import ConfigError, LogFull
+from pipeline.base.file_watch import FileWatch, stamps_of
 from pipeline.config import Config
 from pipeline.log.generation import encode_generation
 from pipeline.stream.partitions.manager import PartitionManager
@@ -29,9 +31,10 @@ _LOOK_S = 0.02
 
 
 class Reloading:
-    """`append` appends to a partition of [readings]; None until the stream runs. `again` loads the configuration.
+    """`append` appends to a partition of [readings]; None until the stream runs.
 
-    `alerts` has the receivers, routes, inhibitions and silences.
+    `again` loads the configuration from `file`, if it has one, which is watched. `alerts` has the receivers, routes,
+    inhibitions and silences.
     """
 
     def __init__(
@@ -41,7 +44,10 @@ class Reloading:
         partitions: PartitionManager,
         book: RuleBook,
         alerts: AlertsPartition,
+        file: Path | None = None,
     ) -> None:
+        self._file = () if file is None else (file,)
+        self._watch = FileWatch(stamps_of(self._file))
         self._alerts = alerts
         self.append: Callable[[bytes, int], Awaitable[Any]] | None = None
         self._files = files
@@ -52,15 +58,45 @@ class Reloading:
 
     async def look(self) -> None:
         """Read changed files, and put what they say into force; called about each second."""
+        if self._watch.look(stamps_of(self._file)):
+            await self._by_itself()
         if await asyncio.to_thread(self._files.poll):
             self._say()
         await self._put_in_force()
+
+    async def _by_itself(self) -> None:
+        """Read the configuration because its file was changed."""
+        try:
+            config, _ = await self._load()
+        except (ConfigError, RuleFileError) as error:
+            log.error("the configuration stays as it was, because its files are wrong:\n%s", error)  # noqa: TRY400  # of a person
+            return
+        log.info("the changed configuration was read")
+        needed = _changed(self._started_with, config)
+        if needed:
+            log.warning("a restart is needed for changes of %s", ", ".join(needed))
 
     async def reload(self) -> Reloaded:
         """Read the files now, and wait until they are in force.
 
         Raises ConfigError, RuleFileError; then nothing has changed.
         """
+        config, is_new = await self._load()
+        await self._put_in_force()
+        wanted = self._files.generation.id
+        until_s = time.monotonic() + IN_FORCE_WITHIN_S
+        while not self._is_in_force(wanted) and time.monotonic() < until_s:  # noqa: ASYNC110  # an event would be
+            await asyncio.sleep(_LOOK_S)  # needed in each stage
+        return Reloaded(
+            wanted, len(self._files.rules), is_new, self._is_in_force(wanted), _changed(self._started_with, config)
+        )
+
+    async def _load(self) -> tuple[Config, bool]:
+        """Use what the files say now, as far as that needs no restart; returns whether the rules are new.
+
+        Raises ConfigError, RuleFileError; then nothing has changed.
+        """
+        self._watch.known = stamps_of(self._file)
         try:
             config = await asyncio.to_thread(self._again)
             await asyncio.to_thread(self._alerts.check, config)
@@ -72,14 +108,7 @@ class Reloading:
         metrics.config_reloads.labels("loaded").inc()
         if is_new:
             self._say()
-        await self._put_in_force()
-        wanted = self._files.generation.id
-        until_s = time.monotonic() + IN_FORCE_WITHIN_S
-        while not self._is_in_force(wanted) and time.monotonic() < until_s:  # noqa: ASYNC110  # an event would be
-            await asyncio.sleep(_LOOK_S)  # needed in each stage
-        return Reloaded(
-            wanted, len(self._files.rules), is_new, self._is_in_force(wanted), _changed(self._started_with, config)
-        )
+        return config, is_new
 
     def _say(self) -> None:
         log.info("%d rules were read from changed files", len(self._files.rules))

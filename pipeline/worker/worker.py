@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pipeline.alerting.alerts_to_webhooks import alerts_to_webhooks
@@ -87,14 +88,14 @@ FOR_GOOD = 2  # exit code: `up` does not restart the worker
 SWITCH_INTERVAL_S = 0.0005
 
 
-def run(config: Config, again: Callable[[], Config]) -> None:
-    """Run a worker until SIGTERM or SIGINT, then end the process. `again` loads the configuration again.
+def run(config: Config, again: Callable[[], Config], file: Path | None = None) -> None:
+    """Run a worker until SIGTERM or SIGINT, then end the process. `again` loads the configuration again, from `file`.
 
     Raises ConfigError, LogLocked, RuleFileError before it starts.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     damage.observe(metrics.count_damage)
-    asyncio.run(Worker(config, again).run())
+    asyncio.run(Worker(config, again, file).run())
     # Everything is saved and closed. A normal exit of the interpreter would wait for threads that run abandoned
     # queries, and DuckDB's bindings would print warnings about their references to standard error.
     logging.shutdown()
@@ -133,7 +134,7 @@ async def _fail_with(app: App) -> None:
 class Worker:
     """All parts of one worker process."""
 
-    def __init__(self, config: Config, again: Callable[[], Config]) -> None:
+    def __init__(self, config: Config, again: Callable[[], Config], file: Path | None = None) -> None:
         layout = config.layout
         self.config = config
         self.http_tls = None if config.http_tls is None else ReloadingContext(config.http_tls, "http", Counted)
@@ -151,7 +152,7 @@ class Worker:
         self.alerts = AlertArchive(layout.alerts)
         self.dead_letters = DeadLetterArchive(layout.dead_letters)
         self.alerts_partition = AlertsPartition(config, self.alerts, self.admin.partition_id(ALERTS))
-        self.reloading = Reloading(self.rules, again, self.partitions, self.book, self.alerts_partition)
+        self.reloading = Reloading(self.rules, again, self.partitions, self.book, self.alerts_partition, file)
         self.steps = Steps("worker")
         self.query_uses = QueryUses(uuid.uuid4().hex, time.time_ns)
         self.guard = QuotaGuard(config.quotas, time.time_ns)

@@ -33,6 +33,6 @@ def worker(loaded: Loaded) -> None:
     begin_logging("worker")
     try:
         with taken_ports_explained(loaded.config.http.address, "http.address"):
-            run(loaded.config, loaded.again)
+            run(loaded.config, loaded.again, loaded.path)
     finally:  # after a failure; otherwise DuckDB's bindings warn about uncollected objects
         gc.unfreeze()

@@ -63,7 +63,9 @@ class Bench:
         self.archive = AlertArchive(folder / "alerts.sqlite")
         alerts = AlertsPartition(self.config, self.archive, "0123456789abcdef/alerts/0")
         self.alerts = alerts
-        self.reloading = Reloading(self.files, self.again, self.manager, self.book, alerts)
+        self.config_file = folder / "streamgauge.yaml"
+        self.config_file.write_text("{}\n")
+        self.reloading = Reloading(self.files, self.again, self.manager, self.book, alerts, self.config_file)
         self.reloading.append = self.append
 
     def again(self) -> Config:
@@ -199,6 +201,22 @@ async def test_if_anything_is_wrong_rules_receivers_and_silences_stay_and_that_i
 
 def counted(outcome: str) -> float:
     return REGISTRY.get_sample_value("streamgauge_config_reloads_total", {"outcome": outcome}) or 0
+
+
+@pytest.mark.parametrize("is_wrong", [False, True])
+async def test_a_changed_configuration_is_read_once_when_it_was_seen_twice(bench: Bench, is_wrong: bool) -> None:
+    read, refused = counted("loaded"), counted("refused")
+    await bench.reloading.look()
+    bench.change(receivers=[{"name": "a", "webhook": HOOK}], silences=[SILENCE])
+    bench.wrong = ConfigError("streamgauge.yaml:3: routes.0.receiver: no receiver is called c") if is_wrong else None
+    bench.config_file.write_text("receivers: …\n")
+    seen = []
+    for _ in range(4):
+        await bench.reloading.look()
+        seen.append(len(bench.alerts.plan.silences))
+
+    assert seen == ([0] * 4 if is_wrong else [0, 1, 1, 1])
+    assert (counted("loaded") - read, counted("refused") - refused) == ((0, 1) if is_wrong else (1, 0))
 
 
 async def test_settings_that_need_a_restart_are_named(bench: Bench) -> None:
