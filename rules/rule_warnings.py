@@ -72,6 +72,7 @@ class Work:
     not_numbers  values of its measure that were text, booleans or times
     undefined    samples without a value, because what is computed is not a number there, as by a division by zero
     late         rows that came later than `lateness`
+    flapping     alerts that fire, and fired so often that they resolve later
     suppressed   alerts that were not told, because the rule was flooding
     """
 
@@ -82,6 +83,7 @@ class Work:
     undefined: int = 0
     suppressed: int = 0
     late: int = 0
+    flapping: int = 0
 
     def __add__(self, other: Work) -> Work:
         return Work(
@@ -92,6 +94,7 @@ class Work:
             self.undefined + other.undefined,
             self.suppressed + other.suppressed,
             self.late + other.late,
+            self.flapping + other.flapping,
         )
 
 

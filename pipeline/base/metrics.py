@@ -134,6 +134,11 @@ rules_suppressed_alerts = Counter(
     "streamgauge_rules_suppressed_alerts_total",
     "Alerts that were not told, because their rule has fired its max_alerts",
 )
+rules_flapping_alerts = Gauge(
+    "streamgauge_rules_flapping_alerts",
+    "Firing alerts that have fired so often that they resolve later (`flapping`)",
+    multiprocess_mode="livemax",
+)
 rules_save_seconds = Histogram(
     "streamgauge_rules_save_seconds",
     "Time of one pass that saves the state of all rules",

@@ -139,9 +139,13 @@ class RuleBook:
 
 
 def count_work(before: Work, now: Work) -> None:
-    """Count what rules could not judge and did not tell between two looks, without tables removed meanwhile."""
+    """Count what rules could not judge and did not tell between two looks, without tables removed meanwhile.
+
+    What flaps is a number of now.
+    """
     metrics.rules_unjudged_samples.labels("not_a_number").inc(max(0, now.not_numbers - before.not_numbers))
     metrics.rules_unjudged_samples.labels("too_wide").inc(max(0, now.too_wide - before.too_wide))
+    metrics.rules_flapping_alerts.set(now.flapping)
     metrics.rules_suppressed_alerts.inc(max(0, now.suppressed - before.suppressed))
     metrics.rules_unjudged_samples.labels("late").inc(max(0, now.late - before.late))
     metrics.rules_unjudged_samples.labels("undefined").inc(max(0, now.undefined - before.undefined))

@@ -91,6 +91,11 @@ class Phases:
         found: Indices = active[self.phase[active] == phase]
         return found
 
+    def flapping(self) -> int:
+        """How many firing subjects fired so often that they resolve later."""
+        firing = Phase.FIRING
+        return sum(self.phase[subject] == firing and self._flaps(subject) for subject in self._fired_ns)
+
     def snapshot(self) -> PhaseState:
         """The saved form; subjects are ids."""
         active = self.active()
@@ -253,9 +258,11 @@ class Phases:
     def _recovery_ns(self, subject: int) -> int:
         """How long values must be inside `clear`: longer for a subject that flaps."""
         damping, least_ns = self.level.damping, self.level.clear_for.ns
-        if damping is None or len(self._fired_ns.get(subject, ())) < damping.fires:
-            return least_ns
-        return max(least_ns, damping.within_ns)
+        return least_ns if damping is None or not self._flaps(subject) else max(least_ns, damping.within_ns)
+
+    def _flaps(self, subject: int) -> bool:
+        damping = self.level.damping
+        return damping is not None and len(self._fired_ns.get(subject, ())) >= damping.fires
 
     def _note_firing(self, subject: int, time_ns: int) -> None:
         damping = self.level.damping

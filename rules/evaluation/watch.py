@@ -177,4 +177,5 @@ class Watch:
         if hold_ns and newest_ns is not None:
             pending = np.array(self.pending(), np.intp)
             waiting = int(np.count_nonzero(newest_ns[pending] < now_ns - hold_ns - LONGEST_PAUSE_NS))
-        return Work(self._judged, self._too_wide, waiting, self._not_numbers, self._undefined)
+        flapping = sum(level.flapping() for level in self.levels)
+        return Work(self._judged, self._too_wide, waiting, self._not_numbers, self._undefined, flapping=flapping)

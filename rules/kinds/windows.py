@@ -77,16 +77,18 @@ class Groups:
 class ZoneWindows:
     """The open windows of one measure."""
 
-    def __init__(self, measure: str, index: SeriesIndex, over_ns: int) -> None:
+    def __init__(self, measure: str, index: SeriesIndex, over_ns: int, *, closes_empty: bool = False) -> None:
+        """closes_empty: whether windows without samples close, too, as time goes on, of a zone that had one."""
         self._measure = measure
         self._index = index
         self._over_ns = over_ns
+        self._closes_empty = closes_empty
         self._grace_ns = min(GRACE_NS, over_ns // 2)
         self._zones: dict[str, int] = {}
         self._open: Int64s = np.empty(0, np.int64)  # by zone, its open window
         self._newest_ns: Int64s = np.empty(0, np.int64)  # by zone, the time of its newest sample
         self._heard_ns: Int64s = np.empty(0, np.int64)  # by zone, when that came, on the listening clock
-        self._filled: Bools = np.empty(0, np.bool_)  # by zone, whether its open window may have samples
+        self._filled: Bools = np.empty(0, np.bool_)  # by zone, whether its open window may close at a tick
         self._zone: Indices = np.empty(0, np.intp)  # by series
         self._members: Groups | None = None  # by zone, its series; None: to be found again
         self._zoned = (0, -1)  # how many series, and how often changed, `_zone` knows
@@ -231,7 +233,7 @@ class ZoneWindows:
     def _close(self, row: int, name: str, zone: int, window: int) -> Window | None:
         members, slot = self._members_of(zone), window % _SLOTS
         heard = members[self._window[members, slot] == window]
-        if not len(heard):
+        if not len(heard) and not self._closes_empty:
             return None
         return Window(row, name, (window + 1) * self._over_ns, heard, *self._sums[:, heard, slot])
 
@@ -274,6 +276,7 @@ class ZoneWindows:
             "open": packed(self._open[: len(self._zones)], np.int64),
             "newest_ns": packed(self._newest_ns[: len(self._zones)], np.int64),
             "heard_ns": packed(self._heard_ns[: len(self._zones)], np.int64),
+            "filled": packed(self._filled[: len(self._zones)], np.int8),
             "series": packed(known, np.uint32),
             "zone": packed(self._zone[known], np.int32),
             "window": packed(self._window[known], np.int64),
@@ -289,7 +292,8 @@ class ZoneWindows:
         none = packed(np.full(len(opened), NEVER), np.int64)  # older programs did not save these
         self._newest_ns = unpacked(arrays.get("newest_ns", none), np.int64)
         self._heard_ns = unpacked(arrays.get("heard_ns", none), np.int64)
-        self._filled = np.ones(len(opened), np.bool_)
+        filled = packed(np.full(len(opened), not self._closes_empty), np.int8)  # nor this: not all empty ones since
+        self._filled = unpacked(arrays.get("filled", filled), np.int8).astype(np.bool_)
         series = ids[unpacked(arrays["series"], np.uint32)]
         self._zone, self._members = grown(self._zone, len(self._window), _NO_ZONE), None
         self._zone[series] = unpacked(arrays["zone"], np.int32)

@@ -1,7 +1,10 @@
 """`zone`: a zone as a whole, over windows of event time (`rules.kinds.windows`). Its alerts are about the zone.
 
 zone: {of: average, over: 5m, max: 30}                           the mean of all samples
+zone: {of: count, over: 5m, min: 3}                              how many sensors sent something
 zone: {of: share, beyond: {max: 35}, over: 5m, max: 0.5}         the share of the sensors that are beyond these bounds
+
+In a window without samples the count is 0, once the zone was heard; there is no value of anything else.
 """
 
 from __future__ import annotations
@@ -73,7 +76,7 @@ class ZoneJudge:
         self.subjects = SeriesIndex(index.table)
         self._index = index
         self._zone = zone
-        self._windows = ZoneWindows(measure, index, duration_ns(zone.over))
+        self._windows = ZoneWindows(measure, index, duration_ns(zone.over), closes_empty=zone.of == "count")
 
     def grow(self, size: int) -> None:
         """Make room for series ids below `size`."""

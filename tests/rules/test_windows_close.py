@@ -51,6 +51,21 @@ def test_clocks_that_are_behind_have_as_much_time() -> None:
     assert feed.ticks(BEGIN + 77) == [("zone a", "firing", BEGIN + 10, 50.0)]
 
 
+def test_a_zone_that_sends_nothing_counts_none_and_has_no_average() -> None:
+    feed, of_average = (
+        feed_of("zone: {of: count, over: 10s, min: 1}"),
+        feed_of("zone: {of: average, over: 10s, min: 1}"),
+    )
+    for one in (feed, of_average):
+        at(1, one, ("a1", 50.0), ("a2", 30.0))
+
+    assert feed.ticks(BEGIN + 24) == []
+    assert feed.ticks(BEGIN + 100) == [("zone a", "firing", BEGIN + 20, 0.0)]
+    assert at(101, feed, ("a1", 50.0)) == []
+    assert feed.ticks(BEGIN + 115) == [("zone a", "resolved", BEGIN + 110, 1.0)]
+    assert of_average.ticks(BEGIN + 115) == []
+
+
 def test_while_we_do_not_listen_no_window_closes() -> None:
     feed = feed_of("zone: {of: max, over: 10s, max: 30}")
     at(1, feed, ("a1", 50.0))
@@ -108,6 +123,7 @@ def test_too_few_events_are_noticed_and_held_for_a_time() -> None:
     "kind",
     [
         "zone: {of: max, over: 10s, max: 2}",
+        "zone: {of: count, over: 10s, min: 2}",
         "peers: {over: 10s, min: -1, max: 1, at_least: 3, noise: 0.5}",
         "count: {over: 20s, by: region, of: {min: 2}, max: 3}",
     ],

@@ -1,7 +1,9 @@
 """The workers of a world: one, or several with a model of Kafka's consumer group between them.
 
 At a rebalance all members give their partitions up, and then take up what is assigned to them. A member that does not
-answer in time is left out: it goes on as an owner, until it learns that it is none any more. The rows beyond a version
+answer in time is left out: it goes on as an owner, until it learns that it is none any more. If members are late at one
+rebalance after another, they are given more time, or each would be left out in turn, while it gives up what the other
+could not take: as in Kafka, if `rebalance_s` is shorter than that takes. The rows beyond a version
 are asked of the other workers by a call, as workers ask each other by HTTP.
 """
 
@@ -33,6 +35,7 @@ class Group:
         self._world = world
         self._left_out: WorkerProcess | None = None
         self._is_due = False
+        self._patience_s = REBALANCE_S
 
     def start(self) -> None:
         """Start as many workers as are missing."""
@@ -74,11 +77,12 @@ class Group:
             members = [worker for worker in self.workers if worker.has_joined and worker is not self._left_out]
             leaving = {member: member.leave() for member in members}
             if leaving:
-                await asyncio.wait(leaving.values(), timeout=REBALANCE_S)
+                await asyncio.wait(leaving.values(), timeout=self._patience_s)
             for task in leaving.values():
                 if not task.done():  # it is no member until it has given up: a client does one after the other
                     task.add_done_callback(lambda _: self.rebalance(), context=Context())
             members = [member for member, task in leaving.items() if member.is_alive and task.done()]
+            self._patience_s = REBALANCE_S if len(members) == len(leaving) else 2 * self._patience_s
             for place, member in enumerate(members):
                 numbers = {number for number in range(self._world.log.partitions) if number % len(members) == place}
                 self._world.note(f"{member.name} is assigned {sorted(numbers)}")

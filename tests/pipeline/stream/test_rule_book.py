@@ -51,6 +51,12 @@ def test_what_rules_could_not_judge_is_counted_by_its_reason() -> None:
     assert tuple(now - then for now, then in zip(counted(), before, strict=True)) == (5, 1)
 
 
+def test_alerts_that_flap_are_counted_as_they_are_now() -> None:
+    count_work(Work(flapping=5), Work(flapping=2))
+
+    assert REGISTRY.get_sample_value("streamgauge_rules_flapping_alerts") == 2
+
+
 def test_suppressed_alerts_are_counted() -> None:
     def counted() -> float:
         return REGISTRY.get_sample_value("streamgauge_rules_suppressed_alerts_total") or 0.0
