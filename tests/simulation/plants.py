@@ -19,7 +19,7 @@ import pipeline.stream.partitions.making
 import pipeline.stream.partitions.manager
 import pipeline.stream.stages.readings_to_records
 import pipeline.worker.upkeep
-import rules.evaluation.block
+import rules.alerts.alert
 import rules.silence.state
 import rules.values.listening
 import store.magnetic.delta_log
@@ -292,7 +292,7 @@ PLANTS = (
         ALERTS,
         30,
         everywhere,
-        rules.evaluation.block,
+        rules.alerts.alert,
         "alert_id",
         broken.random_alert_ids,
     ),
