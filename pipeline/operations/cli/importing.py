@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from pipeline.operations.cli.asking import client, format_option, server_options
+from pipeline.operations.cli.import_progress import shown_progress
 from pipeline.operations.cli.output import Listing, show
 from pipeline.operations.client import DEFAULT_ENDPOINT
 
 _FILES_SHOWN = 30
-_STEPS = ("stored", "compared")
 
 
 @click.group("import")
@@ -182,7 +179,7 @@ def _run(context: click.Context, what: Sequence[str], source: Callable[[], Any],
         )
         if journal.is_continued:
             click.echo(f"Going on with an import that was interrupted ({journal.folder}).", err=True)
-        with _progress(sum(of.rows for of in journal.files)) as progress:
+        with shown_progress(journal, work.count) as progress:
             work.send(journal, progress)
             compared = None if given["no_compare"] else work.compare(journal, progress)
     rows = [dict(summary(of, None if compared is None else compared[at])) for at, of in enumerate(journal.files)]
@@ -246,43 +243,3 @@ def _show(rows: Sequence[dict[str, Any]], form: str) -> None:
     chosen = [row for row in rows if row["rejected"] or row.get("missing")] if len(rows) > _FILES_SHOWN else list(rows)
     cells = [[row[name] for name in names] for row in [*chosen, *([total] if len(rows) > 1 else [])]]
     show(Listing(names, cells, {"files": list(rows), "total": total}, "files"), form)
-
-
-class _Silent:
-    def sent(self, rows: int) -> None:
-        """See `Progress`."""
-
-    def compared(self, rows: int) -> None:
-        """See `Progress`."""
-
-
-@contextmanager
-def _progress(stored: int) -> Iterator[Any]:
-    """How it goes on, on standard error if that is a terminal; `stored` rows are there already."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield _Silent()
-        return
-    from rich.console import Console  # noqa: PLC0415  # a moment of every start
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415  # as above
-
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.completed:,.0f} rows {task.description}"),
-        TextColumn("{task.speed:,.0f} rows/s"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        tasks = {step: shown.add_task(step, total=None, completed=0, visible=step == "stored") for step in _STEPS}
-        lock = threading.Lock()
-        shown.advance(tasks["stored"], stored)
-
-        class Shown:
-            def sent(self, rows: int) -> None:
-                with lock:
-                    shown.advance(tasks["stored"], rows)
-
-            def compared(self, rows: int) -> None:
-                with lock:
-                    shown.update(tasks["compared"], advance=rows, visible=True)
-
-        yield Shown()

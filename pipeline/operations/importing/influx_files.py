@@ -47,6 +47,9 @@ class InfluxReading:
         fields = {name: kind.arrow for name, kind in self._types.items()}
         return {**dict.fromkeys(tags, pa.string()), MEASUREMENT: pa.string(), TIME: _TIMESTAMP, **fields}
 
+    def count(self) -> None:
+        """See `Reading`."""
+
     def tables(self, plan: Plan) -> Iterator[pa.Table]:
         """See `Reading`."""
         for table in self._tables({}):

@@ -43,6 +43,11 @@ class ParquetReading:
             for table in in_chunks((batch.select(of_file) for batch in batches), schema):
                 yield with_added(table, self._file.added, plan.columns)
 
+    def count(self) -> int:
+        """See `Reading`."""
+        with faults_of(self._file), open_parts(self._file.place, self._file.path) as stream:
+            return int(pq.ParquetFile(stream).metadata.num_rows)
+
 
 def write_parquet(table: pa.Table, path: Path) -> None:
     """Write rows that are soon read again."""

@@ -56,6 +56,12 @@ class Import:
             columns = reading.columns()
             yield number, reading, plan_for(columns, self.mapping, target, file.name)
 
+    def count(self) -> int | None:
+        """How many rows the files have; None if one of them does not say so. Raises ImportFailed."""
+        counts = [self.source.reading(file).count() for file in self.source.files]
+        known = [count for count in counts if count is not None]
+        return sum(known) if len(known) == len(counts) else None
+
     def send(self, journal: Journal, progress: Progress) -> None:
         """Store all rows that the journal does not have: file by file, or sorted by time if they are in no order."""
         self.patience.was_there |= journal.is_continued

@@ -34,6 +34,10 @@ class Reading(Protocol):
         """Its rows in order, with the columns of the plan."""
         ...
 
+    def count(self) -> int | None:
+        """How many rows it has; None if that is not known without reading all of them."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:

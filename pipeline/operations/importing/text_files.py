@@ -42,6 +42,9 @@ class CsvReading:
             found = columns_of(reader.schema, self._file)
             return {**{name: _usual(kind) for name, kind in found.items()}, **added}
 
+    def count(self) -> None:
+        """See `Reading`."""
+
     def tables(self, plan: Plan) -> Iterator[pa.Table]:
         """See `Reading`."""
         wanted = [name for name in plan.columns if name not in self._file.added]
@@ -84,6 +87,9 @@ class JsonReading:
         """See `Reading`."""
         with faults_of(self._file), self._file.open() as stream, self._reader(stream, None) as reader:
             return {of.name: _usual(of.type) for of in reader.schema}
+
+    def count(self) -> None:
+        """See `Reading`."""
 
     def tables(self, plan: Plan) -> Iterator[pa.Table]:
         """See `Reading`."""

@@ -1,8 +1,11 @@
 """CSV, JSON lines and line protocol, and an import that is broken off, as a user has them."""
 
 import gzip
+import io
 import json
 import random
+import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -263,6 +266,29 @@ def test_the_command(past: ImportService, capsys: pytest.CaptureFixture[str], mo
     assert "b.csv: 1 rows rejected: A record already exists with the same time" in captured.err
     assert run(["--endpoint", url, "import", "csv", *options, "--record-version", "2", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["total"]["replaced"] == 20
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_is_shown_how_far_an_import_is(past: ImportService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of Parquet it is known how many rows there are."""
+    monkeypatch.setattr(source_files, "CHUNK_ROWS", 10)
+    monkeypatch.setenv("XDG_STATE_HOME", str(past.folder / "state"))
+    monkeypatch.setenv("COLUMNS", "150")
+    times = pa.array([NOW_NS - NS + number for number in range(30)], pa.timestamp("ns"))
+    pq.write_table(pa.table({"time": times, "sensor": ["s"] * 30, "x": [1.0] * 30}), past.folder / "c.parquet")
+    options = [str(past.folder / "c.parquet"), "--table", "past.rows", "--create", "--measure-name", "m"]
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+
+    assert run(["--endpoint", str(past.http.base_url), "import", "parquet", *options]) == 0
+
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
+    assert re.search(r"30 of 30 rows stored +[\d,]+ rows/s", shown)
+    assert re.search(r"30 of 30 rows compared", shown)
 
 
 def test_a_journal_that_cannot_be_written_is_named(tmp_path: Path) -> None:
