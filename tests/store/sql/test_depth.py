@@ -58,6 +58,10 @@ SHAPES = {
     "many numbers": f"SELECT v {OF} WHERE v IN ({', '.join(map(str, range(20_000)))})",
     "very many numbers": f"SELECT v {OF} WHERE v IN ({','.join(map(str, range(40_000)))})",
     "very many of others": f"SELECT v {OF} WHERE v NOT IN ({','.join(map(str, range(6, 40_000)))})",
+    "very many numbers elsewhere": f"SELECT max(CASE WHEN v IN ({','.join(map(str, range(40_000)))}) THEN v END) {OF}"
+    f" GROUP BY v HAVING max(v) IN ({','.join(map(str, range(2_000)))})",
+    "very many numbers in a lambda": f"SELECT filter(ARRAY[v], x -> x IN ({','.join(map(str, range(1_999)))}))[1] {OF}",
+    "very many numbers in TRY": f"SELECT if(try(v IN ({','.join(map(str, range(1_999)))})), v) {OF}",
     "many columns": f"SELECT v, {', '.join(f'v AS c{n}' for n in range(5_000))} {OF}",
     "many texts": f"SELECT v {OF} WHERE s IN ('a', {', '.join(repr(f's{n:05}') for n in range(19_999))})",
 }
