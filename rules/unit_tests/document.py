@@ -41,7 +41,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """An alert that is expected to fire or resolve. What is None is not compared; dimensions may be fewer."""
+    """An alert that is expected to fire or resolve. What is None is not compared; dimensions may be fewer.
+
+    receivers   who hears of it, sorted
+    """
 
     line: int
     at_ns: int
@@ -52,6 +55,7 @@ class Expected:
     zone: str | None = None
     dimensions: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    receivers: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,7 @@ def _expected(node: Node, problems: Problems) -> Expected | None:
     section = Section(node, "an expected alert", EXPECTED_KEYS, problems)
     if not section.is_whole:
         return None
-    names = ("value", "severity", "zone", "dimensions", "annotations")
+    names = ("value", "severity", "zone", "dimensions", "annotations", "receivers")
     given: dict[str, Any] = {name: section.get(name) for name in names if name in section}
     at_ns = duration_ns(section.get("at"))
     return Expected(node.start_mark.line + 1, at_ns, section.get("rule"), section.get("status"), **given)
@@ -155,6 +159,11 @@ def _read_files(node: Node, what: str, problems: Problems) -> list[str]:
     return [text for text in texts if text is not None]
 
 
+def _read_names(node: Node, what: str, problems: Problems) -> tuple[str, ...]:
+    texts = (read_text(item, what, problems) for item in _read_list(node, what, problems))
+    return tuple(sorted(text for text in texts if text is not None))
+
+
 def _list_of(keys: Sequence[Key]) -> Form:
     return Form(_read_list, {"type": "array", "items": schema_of(keys)})
 
@@ -175,6 +184,11 @@ EXPECTED_KEYS = (
     Key("zone", TEXT, "its zone"),
     Key("dimensions", _TEXTS, "some of its dimensions"),
     Key("annotations", _TEXTS, "some of its annotations"),
+    Key(
+        "receivers",
+        Form(_read_names, {"type": "array", "items": {"type": "string"}}),
+        "all who hear of it, by the routes of the configuration",
+    ),
 )
 TEST_KEYS = (
     Key("name", TEXT, "what the test says", is_needed=True),

@@ -6,9 +6,10 @@ In between time goes on, so that silence is noticed: from second to second, or i
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeAlias
 
 import numpy as np
 
@@ -37,12 +38,22 @@ class Difference:
         return f"{self.sign} {self.text}"
 
 
-def run_test(test: UnitTest, rules: RuleSet) -> list[Difference]:
+_Came: TypeAlias = tuple[Transition, tuple[str, ...] | None]
+Hearers: TypeAlias = Callable[[Transition], tuple[str, ...]]
+"""The receivers that hear of a transition, sorted."""
+
+
+def run_test(test: UnitTest, rules: RuleSet, hearers: Hearers | None = None) -> list[Difference]:
     """The differences between what comes and what is expected, in order of time; none if the test passes.
 
-    Raises ValueError if the test does not say which table it is about, and the rules do not either.
+    hearers: needed if the test says who hears of an alert. Raises ValueError if it is needed and not there, or if the
+    test does not say which table it is about, and the rules do not either.
     """
-    return _compared(test, transitions_of(test, rules))
+    asks = any(expected.receivers is not None for expected in test.expected)
+    if asks and hearers is None:
+        raise ValueError("the test says who hears of an alert: that takes a configuration with routes")
+    found = transitions_of(test, rules)
+    return _compared(test, [(one, hearers(one) if asks and hearers is not None else None) for one in found])
 
 
 def transitions_of(test: UnitTest, rules: RuleSet) -> list[Transition]:
@@ -85,20 +96,22 @@ def _at(values: Sequence[float], step: int) -> float:
     return values[step] if step < len(values) else math.nan
 
 
-def _compared(test: UnitTest, found: Sequence[Transition]) -> list[Difference]:
+def _compared(test: UnitTest, found: Sequence[_Came]) -> list[Difference]:
     left = list(found)
     missing = []
     for expected in test.expected:
-        match = next((one for one in left if _is(expected, one, test.start_ns)), None)
+        match = next((came for came in left if _is(expected, *came, test.start_ns)), None)
         if match is None:
             missing.append(Difference("-", expected.at_ns, _expected_text(expected)))
         else:
             left.remove(match)
-    unexpected = [Difference("+", one.time_ns - test.start_ns, _text(one, test.start_ns)) for one in left]
+    unexpected = [
+        Difference("+", one.time_ns - test.start_ns, _text(one, heard_by, test.start_ns)) for one, heard_by in left
+    ]
     return sorted([*missing, *unexpected], key=lambda difference: difference.at_ns)
 
 
-def _is(expected: Expected, one: Transition, start_ns: int) -> bool:
+def _is(expected: Expected, one: Transition, heard_by: tuple[str, ...] | None, start_ns: int) -> bool:
     value_fits = expected.value is None or (one.value is not None and math.isclose(one.value, expected.value))
     return (
         (one.time_ns - start_ns) // NS_PER_MS == expected.at_ns // NS_PER_MS
@@ -108,6 +121,7 @@ def _is(expected: Expected, one: Transition, start_ns: int) -> bool:
         and expected.zone in (None, one.zone)
         and expected.dimensions.items() <= one.dimensions.items()
         and expected.annotations.items() <= one.annotations.items()
+        and expected.receivers in (None, heard_by)
     )
 
 
@@ -118,19 +132,25 @@ def _expected_text(expected: Expected) -> str:
         "zone": expected.zone,
         **expected.dimensions,
         **expected.annotations,
+        "receivers": _names(expected.receivers),
     }
     return _line(expected.at_ns, expected.rule, expected.status, facts)
 
 
-def _text(one: Transition, start_ns: int) -> str:
+def _text(one: Transition, heard_by: tuple[str, ...] | None, start_ns: int) -> str:
     facts = {
         "value": None if one.value is None else f"{one.value:.10g}",
         "severity": one.labels.get(SEVERITY),
         "zone": one.zone,
         **one.dimensions,
         **one.annotations,
+        "receivers": _names(heard_by),
     }
     return _line(one.time_ns - start_ns, one.rule, str(one.status), facts)
+
+
+def _names(receivers: tuple[str, ...] | None) -> str | None:
+    return None if receivers is None else ",".join(receivers) or "nobody"
 
 
 def _line(at_ns: int, rule: str, status: str, facts: dict[str, str | None]) -> str:

@@ -100,6 +100,37 @@ def test_the_command_prints_the_difference_and_says_no(tmp_path: Path, capsys: p
     assert "    - at 11s: g/Hot firing value=31 severity=warning zone=north sensor=s1\n" in told
 
 
+CONFIG = """
+receivers: [{name: ops, webhook: {url: "https://a.example/"}}, {name: on-call, webhook: {url: "https://b.example/"}}]
+routes:
+  - {receiver: ops, continue: true}
+  - {receiver: on-call, matchers: ['severity="critical"']}
+"""
+
+
+@pytest.mark.parametrize(("heard_by", "differs"), [("[on-call, ops]", False), ("[ops]", True), ("[]", True)])
+def test_who_hears_of_an_alert_is_compared(
+    tmp_path: Path, heard_by: str, differs: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "streamgauge.yaml").write_text(CONFIG)
+    test = written(tmp_path, TEST.replace("severity: critical", f"severity: critical, receivers: {heard_by}"))
+
+    code = run(["rules", "test", str(test), "--config", str(tmp_path / "streamgauge.yaml")])
+
+    told = capsys.readouterr().out
+    assert code == int(differs)
+    assert ("severity=critical zone=north sensor=s1 s=41 receivers=on-call,ops\n" in told) is differs
+    assert ("receivers=nobody" in told) is (heard_by == "[]")
+
+
+def test_who_hears_of_an_alert_is_not_known_without_routes(tmp_path: Path) -> None:
+    test = written(tmp_path, TEST.replace("severity: critical", "severity: critical, receivers: [ops]"))
+    ((tests, rules),) = load_tests([test])
+
+    with pytest.raises(ValueError, match="the test says who hears of an alert: that takes a configuration"):
+        run_test(tests.tests[0], rules)
+
+
 def test_problems_of_a_test_file_are_told_with_their_lines(tmp_path: Path) -> None:
     wrong = TEST.replace("status: resolved", "status: over").replace("20 31", "20 hot").replace("10s\n", "fast\n")
 
