@@ -8,7 +8,8 @@ outside of all windows costs, less if it comes soon after a window; 0 is a detec
 alerts at the beginning of each window and nowhere else. The first 15 % of a file, at most 750 rows, are not judged.
 
 One set of parameters and one threshold (0.5) for all files; each row is scored before the next one is read. Beside it
-stands what an alert each k rows gets, whatever the data are, for the k that is best.
+stands what an alert each k rows gets, whatever the data are, for the k that is best. VUS-PR (`vus.py`) is the mean over
+the files that have windows, of the scores as they are written, beside that of random ones.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from vus import vus_pr
 
 from rules.detectors.files import ALERT, anomaly_scores
 
@@ -134,6 +136,18 @@ def each(files: list[Series], rows: int) -> dict[str, Bools]:
     }
 
 
+def mean_vus_pr(files: list[Series], scores: dict[str, npt.NDArray[np.float64]]) -> float:
+    """The mean VUS-PR of the files that have windows."""
+    found = []
+    for one in files:
+        is_anomalous = np.zeros(len(one.value), bool)
+        for begin, end in one.windows:
+            is_anomalous[begin : end + 1] = True
+        if one.windows:
+            found.append(vus_pr(is_anomalous, scores[one.name]))
+    return float(np.mean(found))
+
+
 def row_of(name: str, files: list[Series], alerts: dict[str, Bools]) -> str:
     """One line of the table."""
     scores = [normalised(files, alerts, profile) for profile in PROFILES.values()]
@@ -158,12 +172,16 @@ def main() -> None:
     options = parser.parse_args()
     files = [*load(options.folder)]
     begin_s = time.process_time()
-    alerts = {name: scores >= ALERT for name, scores in detected(files).items()}
+    scores = detected(files)
     spent_s = time.process_time() - begin_s
+    alerts = {name: found >= ALERT for name, found in scores.items()}
     print(f"{'':28}{''.join(f'{name:>10}' for name in PROFILES)}{'windows':>10}{'false/10000':>12}")
     print(row_of("streamgauge detect", files, alerts))
     best = max(range(20, 1000, 10), key=lambda rows: normalised(files, each(files, rows), PROFILES["standard"]))
     print(row_of(f"an alert each {best} rows", files, each(files, best)))
+    rng = np.random.default_rng(1)
+    of_random = mean_vus_pr(files, {one.name: rng.random(len(one.value)) for one in files})
+    print(f"VUS-PR {mean_vus_pr(files, scores):.3f}, of random scores {of_random:.3f}")
     if options.files:
         for one in files:
             if counted(one):

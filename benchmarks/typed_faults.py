@@ -1,131 +1,41 @@
 """What `auto` finds of seven kinds of faults, at how many false alerts: a simulated fleet with labels.
 
-    .venv/bin/python benchmarks/typed_faults.py [--sensors 1250] [--days 10] [--seed 1] [--alone] [--budget 1]
+    .venv/bin/python benchmarks/typed_faults.py [--sensors 1250] [--days 10] [--seed 1] [--alone] [--others]
 
-Four measures of each sensor, one value a minute: the climate of the simulators (day and night, clouds, irrigation), the
-offset, noise and resolution of each sensor. Half of the series have one fault, after the third day:
-
-    spike    one value, 8 to 20 sigma (sigma: of the sensor's noise)
-    stuck    1 to 6 h the same value
-    missing  0.5 to 6 h no value
-    shift    2 to 12 h, 4 to 8 sigma
-    drift    12 to 24 h, growing to 6 to 12 sigma
-    noise    2 to 12 h, 3 times the noise
-    shape    a day like the one before 6 h later, or with 30 to 60 % of its swing
+The series and their faults are those of `simulators.labelled_series`: four measures of each sensor, one value a minute.
+Half of the series have one fault, after the third day.
 
 A fault is found if an alert begins within it. False alerts are those of series without a fault, an hour apart, after
 the first day, which is for learning. The threshold on p follows from the budget: so many alerts per 1000 series and
-day, of 1440 values a day. `--alone` judges each series without its peers. CPU time is that of the detectors.
+day, of 1440 values a day. `--alone` judges each series without its peers.
+`--others` prints what detectors of river and PySAD find, which are given the distance of each value from the median of
+its group, and the best of all thresholds: the lowest one without a false alert. CPU time is that of the detectors.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import subprocess
+import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from rules.detectors.auto import FEATURES, Auto
-from simulators.climate import Climate
-from simulators.fleet import Outdoors
-from simulators.weather import Weather
+from simulators.labelled_series import DAY, KINDS, START_S, LabelledSeries, Values, labelled_series
 
-DAY, HOUR = 1440, 60
-WARM_UP_S = 6 * 3600
-START_S = 1_780_012_800 // 86_400 * 86_400
-SIGMA = np.array([0.08, 0.5, 5.0, 0.15])
-OFFSET = np.array([0.2, 1.0, 15.0, 0.7])
-QUANTUM = np.array([0.1, 0.1, 1.0, 0.1])
-KINDS = ("spike", "stuck", "missing", "shift", "drift", "noise", "shape")
-HOURS = {"stuck": (1, 6), "missing": (0.5, 6), "shift": (2, 12), "drift": (12, 24), "noise": (2, 12), "shape": (24, 24)}
 LATE = 3  # minutes after a spike that still count
 APART = 60
-
-Values = npt.NDArray[np.float32]
-Rng = np.random.Generator
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A fault of one series, in the minutes [begin, end)."""
-
-    series: int
-    kind: str
-    begin: int
-    end: int
+OTHERS = Path(__file__).parent / "peers"
+OTHERS_PYTHON = Path(__file__).parents[1] / ".cache/peers/detectors/bin/python"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Fleet:
-    """Values by minute and series, the group of each series (a measure in a place), and what is wrong."""
-
-    values: Values
-    group: npt.NDArray[np.intp]
-    faults: list[Fault]
-
-
-def climate(places: int, days: int, seed: int) -> Values:
-    """What there is to be measured: shape (minutes, 4, places)."""
-    weather = Weather(Outdoors(), 1, np.random.default_rng(seed))
-    inside = Climate(np.zeros(places, np.intp), np.random.default_rng(seed + 1))
-    found = np.empty((days * DAY, 4, places), np.float32)
-    for minute in range(-WARM_UP_S // 60, days * DAY):
-        if minute >= 0:
-            found[minute] = inside.measures()
-        inside.advance(weather.advance(START_S + minute * 60, 60), 60)
-    return found
-
-
-def fleet(sensors: int, places: int, days: int, seed: int) -> Fleet:
-    """A fleet, half of whose series have a fault."""
-    rng = np.random.default_rng(seed)
-    truth, place = climate(places, days, seed), np.arange(sensors) * places // sensors
-    measure, where = np.repeat(np.arange(4), sensors), np.tile(place, 4)
-    values = np.empty((days * DAY, 4 * sensors), np.float32)
-    for one in range(4 * sensors):
-        offset = rng.normal(0, OFFSET[measure[one]])
-        noise = rng.normal(0, SIGMA[measure[one]], days * DAY)
-        values[:, one] = truth[:, measure[one], where[one]] + offset + noise
-    faults = []
-    for number, one in enumerate(rng.permutation(4 * sensors)[: 2 * sensors].tolist()):
-        kind = KINDS[number % len(KINDS)]
-        begin = int(rng.integers(3.5 * DAY, (days - 1.1) * DAY))
-        end = begin + (round(rng.uniform(*HOURS[kind]) * HOUR) if kind in HOURS else 1)
-        faults.append(Fault(one, kind, begin, end))
-        spoil(values[:, one], truth[:, measure[one], where[one]], SIGMA[measure[one]], faults[-1], rng)
-    np.round(values / QUANTUM[measure], out=values)
-    values *= QUANTUM[measure].astype(np.float32)
-    return Fleet(values, measure * places + where, faults)
-
-
-def spoil(values: Values, truth: Values, sigma: float, fault: Fault, rng: Rng) -> None:
-    """Put a fault into the values of its series."""
-    begin, end, sign = fault.begin, fault.end, rng.choice((-1.0, 1.0))
-    size = end - begin
-    match fault.kind:
-        case "spike":
-            values[begin] += sign * rng.uniform(8, 20) * sigma
-        case "stuck":
-            values[begin:end] = values[begin - 1]
-        case "missing":
-            values[begin:end] = np.nan
-        case "shift":
-            values[begin:end] += sign * rng.uniform(4, 8) * sigma
-        case "drift":
-            values[begin:end] += sign * rng.uniform(6, 12) * sigma * np.linspace(0, 1, size)
-        case "noise":
-            values[begin:end] += rng.normal(0, sigma * math.sqrt(8), size)
-        case _ if sign > 0:
-            values[begin:end] += rng.uniform(0.4, 0.7) * (truth[begin - DAY : begin].mean() - truth[begin:end])
-        case _:
-            values[begin:end] += truth[begin - 6 * HOUR : end - 6 * HOUR] - truth[begin:end]
-
-
-def judge(of: Fleet, *, alone: bool) -> tuple[Values, npt.NDArray[np.int8], float]:
+def judge(of: LabelledSeries, *, alone: bool) -> tuple[Values, npt.NDArray[np.int8], float]:
     """By minute and series log p and which detector it is of; and the CPU seconds."""
     minutes, count = of.values.shape
     auto, rows = Auto(count), np.arange(count)
@@ -138,29 +48,87 @@ def judge(of: Fleet, *, alone: bool) -> tuple[Values, npt.NDArray[np.int8], floa
     return log_p, feature, time.process_time() - begin_s
 
 
-def show(of: Fleet, log_p: Values, feature: npt.NDArray[np.int8], budget: float) -> None:
-    """Print what was found."""
-    is_alert = log_p <= math.log(budget / 1000 / DAY)
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What alerts found: by kind of fault how many minutes each took, and how many were missed.
+
+    first         by kind the minute and series of the first alert of each that was found
+    false_alerts  the minute and series of each
+    """
+
+    delays: dict[str, list[int]]
+    first: dict[str, list[tuple[int, int]]]
+    missed: dict[str, int]
+    false_alerts: list[tuple[int, int]]
+
+    def recall(self, kind: str) -> str:
+        """As it is printed."""
+        found = len(self.delays.get(kind, ()))
+        return f"{found}/{found + self.missed.get(kind, 0)}"
+
+
+def found_in(of: LabelledSeries, strength: Values, threshold: float) -> Found:
+    """What is found with alerts at a strength of more than this. `strength`: by minute and series."""
+    is_alert = strength >= threshold
     is_alert[:DAY] = False
-    faulty = {fault.series for fault in of.faults}
-    peaceful = [one for one in range(log_p.shape[1]) if one not in faulty]
-    false: Counter[str] = Counter()
-    for one in peaceful:
+    delays, first = defaultdict[str, list[int]](list), defaultdict[str, list[tuple[int, int]]](list)
+    missed = Counter[str]()
+    for fault in of.faults:
+        at = np.flatnonzero(is_alert[fault.begin : fault.end + LATE * (fault.kind == "spike"), fault.series])
+        if len(at):
+            delays[fault.kind].append(int(at[0]))
+            first[fault.kind].append((fault.begin + int(at[0]), fault.series))
+        else:
+            missed[fault.kind] += 1
+    false = []
+    for one in without_fault(of):
         at = np.flatnonzero(is_alert[:, one])
-        false.update(FEATURES[feature[minute, one]] for minute in at[np.diff(at, prepend=-APART) >= APART])
-    days = len(peaceful) * (len(log_p) / DAY - 1)
-    print(f"false alerts per 1000 series and day: {1000 * false.total() / days:.2f}  {dict(false)}")
-    print(f"{'fault':8} {'number':>6} {'recall':>7} {'delay min':>9}  first seen by")
+        false += [(minute, one) for minute in at[np.diff(at, prepend=-APART) >= APART].tolist()]
+    return Found(dict(delays), dict(first), dict(missed), false)
+
+
+def without_fault(of: LabelledSeries) -> list[int]:
+    """The series that have none."""
+    return sorted(set(range(of.values.shape[1])) - {fault.series for fault in of.faults})
+
+
+def show(of: LabelledSeries, log_p: Values, feature: npt.NDArray[np.int8], budget: float) -> None:
+    """Print what was found."""
+    found = found_in(of, -log_p, -math.log(budget / 1000 / DAY))
+
+    def by(alerts: list[tuple[int, int]]) -> dict[str, int]:
+        return dict(Counter(FEATURES[feature[alert]] for alert in alerts))
+
+    days = len(without_fault(of)) * (len(log_p) / DAY - 1)
+    false = found.false_alerts
+    print(f"false alerts per 1000 series and day: {1000 * len(false) / days:.2f}  {by(false)}")
+    print(f"{'fault':8} {'found':>9} {'delay min':>9}  first seen by")
     for kind in KINDS:
-        delays, by = [], Counter[str]()
-        faults = [fault for fault in of.faults if fault.kind == kind]
-        for fault in faults:
-            at = np.flatnonzero(is_alert[fault.begin : fault.end + (LATE if kind == "spike" else 0), fault.series])
-            if len(at):
-                delays.append(int(at[0]))
-                by[FEATURES[feature[fault.begin + at[0], fault.series]]] += 1
-        recall = len(delays) / max(len(faults), 1)
-        print(f"{kind:8} {len(faults):6} {recall:7.3f} {np.median(delays or [math.nan]):9.0f}  {dict(by)}")
+        delay = np.median(found.delays.get(kind, [math.nan]))
+        print(f"{kind:8} {found.recall(kind):>9} {delay:9.0f}  {by(found.first.get(kind, []))}")
+
+
+def show_others(of: LabelledSeries) -> None:
+    """Print what other libraries find, each with the threshold at which it has no false alert."""
+    value = of.values.astype(np.float64)
+    distances = np.array([row - medians(row, of.group) for row in value])
+    usual = np.nanmedian(np.abs(distances[:DAY] - np.nanmedian(distances[:DAY], 0)), 0)
+    distances = np.clip((distances - np.nanmedian(distances[:DAY], 0)) / np.maximum(usual, 1e-9), -50, 50)
+    subprocess.run([OTHERS / "detectors"], check=True)
+    with tempfile.TemporaryDirectory() as folder:
+        here, there = Path(folder) / "distances.npy", Path(folder) / "scores.npz"
+        np.save(here, distances)
+        subprocess.run([OTHERS_PYTHON, OTHERS / "online_detectors.py", here, there], check=True)
+        scores = {name: found.astype(np.float64) for name, found in np.load(there).items()}
+    print(f"{'':32}{''.join(f'{kind:>9}' for kind in KINDS)}")
+    for name, strength in scores.items():
+        found = found_in(of, strength, np.nextafter(strength[DAY:, without_fault(of)].max(), np.inf))
+        print(f"{name:32}{''.join(f'{found.recall(kind):>9}' for kind in KINDS)}")
+
+
+def medians(values: npt.NDArray[np.float64], group: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+    """Of the group of each value."""
+    return np.array([np.nanmedian(values[group == one]) for one in range(group.max() + 1)])[group]
 
 
 def main() -> None:
@@ -172,12 +140,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--alone", action="store_true")
     parser.add_argument("--budget", type=float, default=1.0)
+    parser.add_argument("--others", action="store_true", help="what river and PySAD find, too: 150 µs a value")
     options = parser.parse_args()
-    made = fleet(options.sensors, max(1, options.sensors // options.per_place), options.days, options.seed)
+    made = labelled_series(options.sensors, max(1, options.sensors // options.per_place), options.days, options.seed)
     log_p, feature, cpu_s = judge(made, alone=options.alone)
     count = made.values.size
     print(f"{made.values.shape[1]} series, {options.days} days, {1e6 * cpu_s / count:.2f} µs of CPU a value")
     show(made, log_p, feature, options.budget)
+    if options.others:
+        show_others(made)
 
 
 if __name__ == "__main__":

@@ -128,7 +128,6 @@ class Auto:
         """What the group of each value has in common in this step."""
         kept = self._states[PEERS.name].take(rows)
         common = PEERS.common(kept, value, group)
-        PEERS.learn(kept, value, common, group)
         self._states[PEERS.name].put(rows, kept)
         return common
 
