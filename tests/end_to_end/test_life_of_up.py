@@ -130,7 +130,7 @@ def an_endless_query(product: Product) -> Iterator[None]:
     """Within the block a query process is busy with a query that would not end today."""
     host, _, port = product.http.rpartition(":")
     body = json.dumps({"sql": ENDLESS}).encode()
-    head = "POST /v1/query HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    head = f"POST /v1/query HTTP/1.1\r\nhost: {product.http}\r\ncontent-type: application/json\r\n"
     head += f"content-length: {len(body)}\r\n\r\n"
     with socket.create_connection((host, int(port))) as asker:
         asker.sendall(head.encode() + body)
