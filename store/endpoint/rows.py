@@ -18,10 +18,10 @@ import numpy as np
 import pyarrow as pa
 
 from store.sql import (
+    TEXTS,
     ResultSet,
     RowType,
     Scalar,
-    ScalarType,
     SqlType,
     type_body,
 )
@@ -157,10 +157,10 @@ def _cells(column: pa.ChunkedArray, kind: SqlType) -> pa.Array:
 
 
 def _scalar_cells(kind: Scalar, values: pa.Array) -> pa.Array:
-    return _varchars(values) if kind is ScalarType.VARCHAR else _scalars(kind, values)
+    return _texts(values) if kind in TEXTS else _scalars(kind, values)
 
 
-def _varchars(values: pa.Array) -> pa.Array:
+def _texts(values: pa.Array) -> pa.Array:
     return pa.array([_encoder.encode({"ScalarValue": value}).decode() for value in values.to_pylist()], pa.string())
 
 

@@ -4,10 +4,11 @@ from store.sql.described_types import type_body
 from store.sql.errors import SqlError
 from store.sql.query import SqlRequest, at_once, from_summaries, may_be_at_once, may_be_summarised, query
 from store.sql.result import ResultColumn, ResultSet
-from store.sql.types import ArrayType, MapType, RowType, Scalar, ScalarType, SqlType, TimeSeriesType, ZonedType
+from store.sql.types import TEXTS, ArrayType, MapType, RowType, Scalar, ScalarType, SqlType, TimeSeriesType, ZonedType
 from store.sql.values import formatter
 
 __all__ = [
+    "TEXTS",
     "ArrayType",
     "MapType",
     "ResultColumn",

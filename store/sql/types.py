@@ -65,6 +65,9 @@ UNKNOWN = ScalarType.UNKNOWN
 VARBINARY = ScalarType.VARBINARY
 JSON = ScalarType.JSON
 
+TEXTS = frozenset({VARCHAR, JSON})
+"""Types whose values may have any character, so that who writes them has to quote them."""
+
 _DUCKDB = dict.fromkeys((TIMESTAMP, DATE, TIME, INTERVAL, MONTHS), "BIGINT") | {
     UNKNOWN: "INTEGER",
     VARBINARY: "BLOB",

@@ -11,7 +11,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from store.sql import RowType, Scalar, ScalarType, SqlType
+from store.sql import TEXTS, RowType, Scalar, ScalarType, SqlType
 from store.sql.nested_texts import NestedForm
 from store.sql.texts import around, by_unique, scalar_texts
 
@@ -32,7 +32,7 @@ def text_column(column: pa.ChunkedArray, kind: SqlType) -> pa.Array:
     if not isinstance(kind, Scalar):
         values = column.combine_chunks()
         return pc.if_else(values.is_valid(), _FORM.texts(values, kind), pa.scalar(None, pa.string()))
-    if kind in {ScalarType.VARCHAR, ScalarType.JSON}:
+    if kind in TEXTS:
         return column.combine_chunks()
     return by_unique(column, partial(scalar_texts, kind=kind))
 

@@ -28,7 +28,7 @@ _TEXTS = ("", "plain", 'a "b"', "a,b", "☃ ö 𝄞", "a\\b", "line\nfeed", "\t\
 def value(rng: random.Random, kind: SqlType) -> object:
     """A value of this type, in the form of the store."""
     match kind:
-        case ScalarType.VARCHAR:
+        case ScalarType.VARCHAR | ScalarType.JSON:
             return rng.choice(_TEXTS) + rng.choice(["", str(rng.randrange(1000))])
         case ScalarType.BOOLEAN:
             return rng.random() < 0.5
@@ -78,6 +78,7 @@ def arrow_type(kind: SqlType) -> pa.DataType:
     """The Arrow type of such a column."""
     simple = {
         ScalarType.VARCHAR: pa.string(),
+        ScalarType.JSON: pa.string(),
         ScalarType.BOOLEAN: pa.bool_(),
         ScalarType.INTEGER: pa.int32(),
         ScalarType.UNKNOWN: pa.int32(),

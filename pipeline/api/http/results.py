@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from pipeline.base import csv_text
 from store.sql import (
+    TEXTS,
     ArrayType,
     MapType,
     ResultSet,
@@ -45,7 +46,7 @@ PARQUET_ROWS = 100_000  # of a row group
 _AS_EVERYWHERE = (1e-4, 1e16)  # where Python writes a double without an exponent
 _NUMBERS = {ScalarType.DOUBLE, ScalarType.BOOLEAN, ScalarType.INTEGER, ScalarType.BIGINT}
 
-_TEXTS = {ScalarType.VARCHAR, ScalarType.VARBINARY}  # those that can be empty
+_QUOTED = TEXTS | {ScalarType.VARBINARY}  # those that can be empty
 
 _ARROW: dict[SqlType, pa.DataType] = {
     ScalarType.TIMESTAMP: pa.timestamp("ns", tz="UTC"),
@@ -90,7 +91,7 @@ def _json_cells(kind: SqlType, column: pa.ChunkedArray) -> pa.Array:
 
 def _json_values(kind: Scalar, values: pa.Array) -> pa.Array:
     """Numbers and booleans as they are, everything else as text."""
-    if kind in {ScalarType.VARCHAR, ScalarType.JSON}:
+    if kind in TEXTS:
         return pa.array([orjson.dumps(value).decode() for value in values.to_pylist()], pa.string())
     if kind is ScalarType.DOUBLE:
         return double_texts(values, *_AS_EVERYWHERE, _json_double)
@@ -128,7 +129,7 @@ def _csv_cells(null: str, kind: SqlType, column: pa.ChunkedArray) -> pa.Array:
 
 
 def _csv_values(kind: Scalar, values: pa.Array) -> pa.Array:
-    if kind in _TEXTS:
+    if kind in _QUOTED:
         texts = scalar_texts(values, kind).to_pylist()
         return pa.array([csv_text.line([text]) for text in texts], pa.string())
     if kind is ScalarType.DOUBLE:
