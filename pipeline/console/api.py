@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
 import httpx
+import orjson
 
 from pipeline.base.errors import ServerRefused, ServerUnreachable
+from pipeline.console.feeds import MOST_FEEDS
 from pipeline.console.settings import ConsoleSettings
 
 TIMEOUT_S = 90.0  # SQL may take 60
-MOST_CONNECTIONS = 32
+MOST_CONNECTIONS = 32  # besides those on which events come, of which there is one for each live page at most
 
 Parameters = Sequence[tuple[str, str]]
 
@@ -55,6 +57,24 @@ class Api:
         """The response to a POST, read. Raises as `get`."""
         return await self._ask(self._request("POST", token, path, json=body))
 
+    async def events(
+        self, token: str | None, path: str, parameters: Parameters = ()
+    ) -> AsyncGenerator[tuple[str, Any], None]:
+        """The server-sent events at `path`, as they come: kind and JSON. Raises as `get`, also when they break off."""
+        response = await self._ask(self._request("GET", token, path, params=list(parameters)), stream=True)
+        kind = ""
+        try:
+            async for line in response.aiter_lines():
+                name, _, value = line.partition(": ")
+                if name == "event":
+                    kind = value
+                elif name == "data":
+                    yield kind, orjson.loads(value)
+        except httpx.HTTPError as error:
+            raise ServerUnreachable(f"the API at {self._http.base_url} has broken off: {error}") from error
+        finally:
+            await response.aclose()
+
     @asynccontextmanager
     async def download(self, token: str | None, path: str, body: object) -> AsyncIterator[httpx.Response]:
         """The response to a POST, whose body has not been read. Raises as `get`."""
@@ -94,7 +114,7 @@ def _problem(response: httpx.Response) -> Mapping[str, Any]:
 
 def connect(settings: ConsoleSettings, trust: ssl.SSLContext | None) -> Api:
     """A client for the API of these settings."""
-    limits = httpx.Limits(max_connections=MOST_CONNECTIONS)
+    limits = httpx.Limits(max_connections=MOST_CONNECTIONS + MOST_FEEDS)
     return Api(httpx.AsyncClient(base_url=settings.api, timeout=TIMEOUT_S, limits=limits, verify=trust or False))
 
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from html import escape
 
@@ -33,6 +34,7 @@ class TooManyBrowsers(Exception):
 @dataclass(slots=True)
 class _Feed:
     render: Render
+    during: AbstractAsyncContextManager[object]
     parts: dict[str, tuple[int, str]] = field(default_factory=dict)
     version: int = 0
     browsers: int = 0
@@ -55,10 +57,17 @@ class Feeds:
             raise TooManyBrowsers
 
     async def events(
-        self, key: Hashable, render: Render, goes_on: Callable[[], bool] = lambda: True
+        self,
+        key: Hashable,
+        render: Render,
+        goes_on: Callable[[], bool] = lambda: True,
+        during: AbstractAsyncContextManager[object] | None = None,
     ) -> AsyncIterator[bytes]:
-        """The events for one browser: all parts, then those that change, while it `goes_on`."""
-        feed = self._feeds.setdefault(key, _Feed(render))
+        """The events for one browser: all parts, then those that change, while it `goes_on`.
+
+        `during` is entered before the first rendering for this key, and left when nobody looks any more.
+        """
+        feed = self._feeds.setdefault(key, _Feed(render, during or contextlib.nullcontext()))
         feed.browsers += 1
         if feed.task is None:
             feed.task = asyncio.create_task(self._keep_rendering(feed))
@@ -88,15 +97,16 @@ class Feeds:
         return True
 
     async def _keep_rendering(self, feed: _Feed) -> None:
-        while True:
-            try:
-                self._take(feed, await feed.render())
-            except (ServerRefused, ServerUnreachable) as error:
-                log.debug("a live page is not rendered: %s", error)
-                self._take(feed, {"trouble": escape(f"Not live: {error}")})
-            async with feed.changed:
-                feed.changed.notify_all()
-            await asyncio.sleep(self._period_s)
+        async with feed.during:
+            while True:
+                try:
+                    self._take(feed, await feed.render())
+                except (ServerRefused, ServerUnreachable) as error:
+                    log.debug("a live page is not rendered: %s", error)
+                    self._take(feed, {"trouble": escape(f"Not live: {error}")})
+                async with feed.changed:
+                    feed.changed.notify_all()
+                await asyncio.sleep(self._period_s)
 
     @staticmethod
     def _take(feed: _Feed, rendered: Mapping[str, str]) -> None:

@@ -46,6 +46,10 @@ class SharedAnswers:
                 self._kept.popitem(last=False)
         return await asyncio.shield(kept.answer)  # the visitor who asked first may leave
 
+    def forget(self, token: str | None, path: str, parameters: Parameters = ()) -> None:
+        """Ask anew for the JSON at `path`, as it is known to have changed."""
+        self._kept.pop((token, path, tuple(parameters), False), None)
+
     def _is_over(self, kept: _Kept, fresh_s: float) -> bool:
         if not kept.answer.done():
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -71,14 +72,25 @@ class Site:
             raise
         return Visitor(token, me["account"], me["role"], me["tokens"])
 
-    def live(self, request: Request, visitor: Visitor, key: Hashable, render: Render) -> EventStream:
+    def live(
+        self,
+        request: Request,
+        visitor: Visitor,
+        key: Hashable,
+        render: Render,
+        during: AbstractAsyncContextManager[object] | None = None,
+    ) -> EventStream:
         """Live parts of a page, the same for all with this key and token, until the visitor's session ends.
 
-        Raises TooManyBrowsers.
+        `during` is left when nobody looks any more. Raises TooManyBrowsers.
         """
         key, session_id = (key, visitor.token), request.cookies.get(self.cookie)
         self.feeds.check(key)
-        return EventStream(self.feeds.events(key, render, lambda: self.sessions.token_of(session_id) == visitor.token))
+
+        def goes_on() -> bool:
+            return self.sessions.token_of(session_id) == visitor.token
+
+        return EventStream(self.feeds.events(key, render, goes_on, during))
 
     def page(self, name: str, visitor: Visitor | None, code: int = 200, /, **values: Any) -> HTMLResponse:
         """A whole page, or a part of one, from the template `name`."""

@@ -13,7 +13,7 @@ import msgspec
 from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
 from pipeline.api.http.services import Internal
-from pipeline.api.inventory.rejected import RejectedMessages, rejected_messages
+from pipeline.api.inventory.rejected import RejectedPart, rejected_messages
 from pipeline.api.inventory.shared import InventoryRequest, SharedDirectory
 from pipeline.api.inventory.stores import StoreDirectory
 from pipeline.api.inventory.transitions import TransitionsPart, TransitionsRequest, transitions_after
@@ -46,7 +46,7 @@ from store.store import Store
 TIER_ID = "id"  # an object next to the tables: the id of this magnetic tier
 INTERNAL_THREADS = 4
 _transitions_decoder = msgspec.msgpack.Decoder(TransitionsPart)
-_rejected_decoder = msgspec.msgpack.Decoder(list[RejectedMessages])
+_rejected_decoder = msgspec.msgpack.Decoder(RejectedPart)
 
 
 class GroupTables:
@@ -138,7 +138,7 @@ class Group:
         """See `pipeline.api.http.forwarding.TopicOwners`."""
         return await self._client.forward(address, asked)
 
-    def rejected(self, account: str, limit: int) -> list[RejectedMessages]:
+    def rejected(self, account: str, limit: int) -> RejectedPart:
         """Rejected messages, from the worker that keeps the dead letters. Raises PeerUnavailable."""
         owner = self.owner_of(DEAD_LETTERS)
         if owner is None:

@@ -14,11 +14,8 @@ import yaml
 from deploy_files import DEPLOY
 from grafana_plugin import View, frame, panels, selected
 
-from pipeline.alerting.history import record_of, table_of
 from pipeline.alerting.routing.plan import plan_for
-from pipeline.log.frame import FrameKind, encode_frame
-from pipeline.log.topics import ALERTS, READINGS
-from store.endpoint.payload import encode_write
+from pipeline.log.topics import ALERTS
 from tests.support.http_service import NOW_NS, NS, HttpService
 
 beside_the_farm = pytest.mark.asyncio(loop_scope="module")  # in the loop of `filled`
@@ -59,12 +56,7 @@ async def filled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Http
         service.alert("a1", "resolved")
         service.clock.now_ns += 1  # two transitions of one series at one time would be one row
         service.alert("a2", labels={"severity": "critical"})
-        records = [record_of(transition) for transition in service.alerts.transitions()]
-        table = table_of("default")
-        payload = encode_write(table.database, table.table, records)
-        frame_of_them = encode_frame(FrameKind.WRITE_RECORDS, [NOW_NS], ["default"], [""], [payload])
-        await service.appender.append(READINGS, frame_of_them)
-        service.take_in()
+        await service.write_history()
         async with service.client() as http:
             silence = {"matchers": ["alertname=None"], "by": "Ada", "why": "new pipes"}
             assert (await http.post("/v1/silences", json=silence)).status_code == 200

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
+from pipeline.alerting.history import record_of, table_of
 from pipeline.alerting.routing.plan import plan_for
 from pipeline.api.http.app import create_app
 from pipeline.api.http.credentials import Credentials, Grant, Who
@@ -40,6 +41,8 @@ from pipeline.stream.progress import Progress
 from pipeline.stream.usage.counts import UsagePart
 from pipeline.stream.writes import LogWriter, PendingWrites
 from store.endpoint import Endpoint
+from store.endpoint.payload import encode_write
+from store.names import DEFAULT_ACCOUNT
 from store.record import Applied, TableId
 from store.table.deletions import Deleted
 from store.testing import LocalExecutor
@@ -258,6 +261,15 @@ class HttpService:
             plan_for("growers"),
             now_ns=self.clock(),
         )
+
+    async def write_history(self) -> None:
+        """Write what happened to the alerts of `default` into streamgauge.alerts, as the worker does."""
+        records = [record_of(transition) for transition in self.alerts.transitions()]
+        table = table_of(DEFAULT_ACCOUNT)
+        payload = encode_write(table.database, table.table, records)
+        frame = encode_frame(FrameKind.WRITE_RECORDS, [self.clock()], [table.account], [""], [payload])
+        await self.appender.append(READINGS, frame)
+        self.take_in()
 
     def client(self, token: str | None = None) -> httpx.AsyncClient:
         """A client that asks the application without a network."""

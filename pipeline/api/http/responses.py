@@ -1016,6 +1016,7 @@ class Altered(TypedDict):
             "detail": "the payload is cut off",
         }
     ],
+    rejected_in_all=3,
     altered=[
         {
             "table": "agriculture.readings",
@@ -1031,6 +1032,7 @@ class Devices(TypedDict):
 
     devices: list[Device]
     rejected: list[Rejected]
+    rejected_in_all: Annotated[int, Field(description="messages of the account that are kept as dead letters")]
     altered: list[Altered]
 
 

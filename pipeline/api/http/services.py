@@ -21,7 +21,7 @@ from pipeline.api.http.live_feeds import LiveFeeds
 from pipeline.api.http.open_streams import OpenStreams
 from pipeline.api.http.slots import Asker, QuerySlots
 from pipeline.api.inventory.directory import Directory
-from pipeline.api.inventory.rejected import RejectedMessages
+from pipeline.api.inventory.rejected import RejectedPart
 from pipeline.api.inventory.stores import StoreDirectory
 from pipeline.api.inventory.transitions import TransitionsPart, TransitionsRequest
 from pipeline.api.inventory.usage import OwnUsage
@@ -58,7 +58,7 @@ class Internal:
     owned: OwnedPartitions
     directory: StoreDirectory
     tails: Callable[[bytes], bytes]
-    rejected: Callable[[str, int], list[RejectedMessages]]
+    rejected: Callable[[str, int], RejectedPart]
     transitions: Callable[[TransitionsRequest], TransitionsPart]
     usage: OwnUsage
     threads: ThreadPoolExecutor
@@ -84,7 +84,7 @@ class Services:
     log: LogAdmin
     routes: Sequence[Route]  # of the configuration: which MQTT topics become records of which table
     deleted: Callable[[TableId, Sequence[int], float], Awaitable[list[DeleteResponse]]]  # see `cluster.deletes`
-    rejected: Callable[[str, int], list[RejectedMessages]]  # of an account; at most this number
+    rejected: Callable[[str, int], RejectedPart]  # of an account; at most this number
     transitions: Callable[[TransitionsRequest], TransitionsPart]  # of alerts, whichever worker keeps them
     altered: Callable[[str, int], list[AlteredField]]  # fields of an account's tables; at most this number
     partition_of: Callable[[str, str], int]  # of [readings], for messages of an account on an MQTT topic

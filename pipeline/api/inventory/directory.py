@@ -13,6 +13,7 @@ from pipeline.api.inventory.latest import LatestPart, LatestRequest
 from pipeline.api.inventory.live import LivePart, LiveRequest
 from pipeline.api.inventory.search import SeriesPage, SeriesRequest
 from pipeline.base.errors import AmbiguousZone, UnknownZone
+from store.names import SYSTEM_DATABASE
 from store.record import Dimensions, SeriesIndex, TableId
 
 
@@ -107,3 +108,8 @@ def one_table(zone: str, table: str | None, found: Sequence[Members]) -> Members
 def is_asked(info: TableId, table: str | None) -> bool:
     """Whether a request for `table` (None: all) includes this one."""
     return table in (None, f"{info.database}.{info.table}")
+
+
+def has_devices(info: TableId, table: str | None) -> bool:
+    """As `is_asked`; and devices write it, not the server about itself, unless it is asked for by its name."""
+    return is_asked(info, table) and (table is not None or info.database != SYSTEM_DATABASE)

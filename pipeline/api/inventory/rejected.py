@@ -17,8 +17,15 @@ class RejectedMessages(msgspec.Struct, frozen=True, array_like=True):
     detail: str | None
 
 
-def rejected_messages(archive: DeadLetterArchive, account: str, limit: int) -> list[RejectedMessages]:
-    """The account's rejected messages, newest first, at most `limit`."""
+class RejectedPart(msgspec.Struct, frozen=True, array_like=True):
+    """Rejected messages of an account, the newest first; how many there are in all, also of those not listed."""
+
+    listed: list[RejectedMessages]
+    count: int
+
+
+def rejected_messages(archive: DeadLetterArchive, account: str, limit: int) -> RejectedPart:
+    """The account's rejected messages, at most `limit` of them listed."""
     found = sorted(
         archive.rejected(account=account), key=lambda rejected: (rejected.last_arrival_ns, rejected.mqtt_topic)
     )
@@ -34,4 +41,4 @@ def rejected_messages(archive: DeadLetterArchive, account: str, limit: int) -> l
                 newest[0].letter.detail if newest else None,
             )
         )
-    return listed
+    return RejectedPart(listed, sum(rejected.count for rejected in found))

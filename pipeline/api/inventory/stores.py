@@ -11,7 +11,15 @@ import numpy as np
 
 from pipeline.api.inventory import latest, live, search
 from pipeline.api.inventory.device import Device
-from pipeline.api.inventory.directory import Members, TableSummary, ZoneSeries, ZoneSummary, is_asked, one_table
+from pipeline.api.inventory.directory import (
+    Members,
+    TableSummary,
+    ZoneSeries,
+    ZoneSummary,
+    has_devices,
+    is_asked,
+    one_table,
+)
 from pipeline.api.inventory.latest import LatestOfStore, LatestPart, LatestRequest
 from pipeline.api.inventory.live import LiveOfStore, LivePart, LiveRequest, LiveZone
 from pipeline.api.inventory.search import SeriesOfStore, SeriesPage, SeriesRequest
@@ -85,7 +93,7 @@ class StoreDirectory:
         found = [
             device
             for info in self._catalog.tables(account)
-            if is_asked(info.table, table)
+            if has_devices(info.table, table)
             for store in self._stores()
             for device in self._newest(store, info.table, zone, limit)
         ]
@@ -105,7 +113,7 @@ class StoreDirectory:
         """See `Directory`."""
         pages: list[SeriesPage] = []
         for info in self._catalog.tables(request.account):
-            if is_asked(info.table, request.table):
+            if has_devices(info.table, request.table):
                 for store in self._stores():
                     with suppress(UnknownTable, UnknownDatabase):  # deleted in the meantime
                         pages.append(self._series_of(store).page(info, request))
@@ -129,7 +137,7 @@ class StoreDirectory:
         devices: list[Device] = []
         series = records = 0
         for info in self._catalog.tables(request.account):
-            if is_asked(info.table, request.table):
+            if has_devices(info.table, request.table):
                 with suppress(UnknownTable, UnknownDatabase):  # deleted in the meantime
                     zones += of_store.zones(info, request)
                 for zone in request.zones or (None,):
@@ -152,6 +160,8 @@ class StoreDirectory:
 
     def _newest(self, store: PartitionStore, table: TableId, zone: str | None, limit: int) -> Iterable[Device]:
         """The table's series with the newest rows, at most `limit`."""
+        if not limit:
+            return
         last_ns = store.last_times(table)
         numbers = np.arange(len(last_ns))
         if zone is not None:

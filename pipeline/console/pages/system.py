@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from pipeline.base.metrics_text import CONNECTIONS, MESSAGES, REJECTED, sum_of
 from pipeline.console.api import segment
-from pipeline.console.pages.overview import numbers
-from pipeline.console.site import form_of, site_of
+from pipeline.console.site import Site, form_of, site_of
+
+
+async def _stream(site: Site, token: str | None) -> dict[str, float]:
+    """How the stream is doing: of the whole server, all accounts together."""
+    ready, metrics = await asyncio.gather(
+        site.shared.get(token, "/readyz", fresh_s=2),
+        site.shared.get(token, "/metrics", fresh_s=5, text=True),
+    )
+    return {
+        "rate": site.rate.of(sum_of(metrics, MESSAGES), time.monotonic()),
+        "lag_s": ready["lag_seconds"],
+        "rejected": sum_of(metrics, REJECTED),
+        "connections": sum_of(metrics, CONNECTIONS),
+    }
 
 
 async def system(request: Request) -> Response:
@@ -18,7 +33,7 @@ async def system(request: Request) -> Response:
     site = site_of(request)
     visitor = await site.visitor(request)
     stream, ready, tables, queries = await asyncio.gather(
-        numbers(site, visitor.token),
+        _stream(site, visitor.token),
         site.shared.get(visitor.token, "/readyz", fresh_s=2),
         site.shared.get(visitor.token, "/v1/tables", fresh_s=5),
         site.api.get(visitor.token, "/v1/queries"),

@@ -13,19 +13,20 @@ from starlette.routing import Route
 
 from pipeline.console.api import ApiRefused
 from pipeline.console.chart import chart, seconds
-from pipeline.console.pages.overview import NUMBERS
+from pipeline.console.measures import NUMBERS
 from pipeline.console.site import Site, Visitor, site_of
 
 MOST_CHARTS = 12
 MOST_SENSORS = 100
-SPANS: Mapping[str, tuple[str, str, int]] = {  # what is asked for: its name, the width of its bins, its seconds
-    "15m": ("15 minutes", "15s", 900),
-    "1h": ("Hour", "1m", 3_600),
-    "6h": ("6 hours", "5m", 21_600),
-    "1d": ("Day", "15m", 86_400),
-    "7d": ("Week", "2h", 604_800),
-    "30d": ("Month", "6h", 2_592_000),
-    "365d": ("Year", "2d", 31_536_000),
+POINTS = 150  # of a line at most; the server chooses the width of bins
+SPANS: Mapping[str, tuple[str, int]] = {  # what is asked for: its name, its seconds
+    "15m": ("15 minutes", 900),
+    "1h": ("Hour", 3_600),
+    "6h": ("6 hours", 21_600),
+    "1d": ("Day", 86_400),
+    "7d": ("Week", 604_800),
+    "30d": ("Month", 2_592_000),
+    "365d": ("Year", 31_536_000),
 }
 
 
@@ -56,7 +57,7 @@ def _wanted(request: Request) -> tuple[str, str, str]:
 
 
 async def _charts(site: Site, visitor: Visitor, name: str, table: str, span: str) -> dict[str, Any]:
-    _, width, span_s = SPANS[span]
+    _, span_s = SPANS[span]
     measures = await site.shared.get(visitor.token, "/v1/measures", (("table", table),), fresh_s=10)
     units = {one["measure"]: one["unit"] for one in measures["measures"] if one["type"] in NUMBERS}
     shown = list(units)[:MOST_CHARTS]
@@ -65,7 +66,7 @@ async def _charts(site: Site, visitor: Visitor, name: str, table: str, span: str
             visitor.token,
             "/v1/averages",
             (
-                *(("zone", name), ("table", table), ("from", span), ("bin", width)),
+                *(("zone", name), ("table", table), ("from", span), ("bin", "auto"), ("points", str(POINTS))),
                 *(("measure", measure) for measure in shown),
             ),
             fresh_s=5,
@@ -78,7 +79,7 @@ async def _charts(site: Site, visitor: Visitor, name: str, table: str, span: str
         "table": table,
         "span": span,
         "spans": SPANS,
-        "width": width,
+        "width": next((result["bin"] for result in averages["results"]), None),
         "left_out": len(units) - len(shown),
         "alerts": alerts["alerts"],
         "pictures": [

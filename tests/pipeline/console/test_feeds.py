@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
@@ -80,3 +80,27 @@ async def test_one_browser_too_many_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
 def test_html_of_several_lines_is_one_event() -> None:
     assert event("zones", "a\nb") == b"event: zones\ndata: a\ndata: b\n\n"
+
+
+async def test_what_a_feed_needs_is_open_while_somebody_looks() -> None:
+    feeds, rendered, seen = Feeds(period_s=0), Rendered(), []
+
+    @asynccontextmanager
+    async def during() -> AsyncIterator[None]:
+        seen.append("opened")
+        try:
+            yield
+        finally:
+            seen.append("closed")
+
+    browsers = [feeds.events("overview", rendered, during=during()) for _ in range(2)]
+    for browser in browsers:
+        await anext(browser)
+    await browsers[0].aclose()  # type: ignore[attr-defined]  # an async generator
+    before = list(seen)
+    (task,) = [feed.task for feed in feeds._feeds.values()]
+    await browsers[1].aclose()  # type: ignore[attr-defined]  # as above
+    assert task is not None
+    await asyncio.wait([task])
+
+    assert (before, seen) == (["opened"], ["opened", "closed"])

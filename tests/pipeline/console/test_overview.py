@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from pipeline.console.rendering import number, sparkline, with_times
-from tests.support.console_pages import ConsolePages
+from tests.support.console_pages import ConsolePages, text_of
 
 NS = 1_000_000_000
 NORTH = "greenhouse/eu/gh-1/north/s-1"
@@ -18,15 +18,32 @@ async def test_an_empty_server_says_what_to_send(console: ConsolePages) -> None:
         assert "listener.users" in text
 
 
-async def test_a_zone_shows_its_newest_average_with_unit_and_its_sensors(console: ConsolePages) -> None:
+async def test_a_zone_shows_the_average_of_the_last_values_of_its_sensors(console: ConsolePages) -> None:
     now_ns = console.service.clock()
-    values = [(now_ns - 40 * NS, 20.0), (now_ns - 5 * NS, 21.0), (now_ns - 4 * NS, 22.0)]
-    await console.service.publish(NORTH, *({"ts": ts, "temperature": value} for ts, value in values))
+    for sensor, last in (("s-1", 21.0), ("s-2", 22.0)):
+        values = [(now_ns - 5 * NS, 10.0), (now_ns - 4 * NS, last)]
+        topic = NORTH.replace("s-1", sensor)
+        await console.service.publish(topic, *({"ts": ts, "temperature": value} for ts, value in values))
 
     text = await console.text("/")
 
     assert "gh-1/north 21.50 °C" in text
-    assert "1 sensor" in text
+    assert "2 sensors" in text
+
+
+async def test_totals_are_those_of_the_account(guarded: ConsolePages) -> None:
+    at_ns = guarded.service.clock()
+    for account, sensors in (("farm-7", 1), ("farm-8", 3)):
+        for sensor in range(sensors):
+            message = {"ts": at_ns, "temperature": 21.0}
+            await guarded.service.publish(f"greenhouse/eu/gh-1/north/s-{sensor}", message, account=account)
+            await guarded.service.publish("greenhouse/eu/gh-1/north/broken", b"{", account=account)
+
+    of_7 = text_of(await guarded.sign_in("token-of-farm-7"))
+    of_8 = text_of(await guarded.sign_in("token-of-farm-8"))
+
+    assert "Rejected messages, kept 1 Devices 1 " in of_7
+    assert "Rejected messages, kept 3 Devices 3 " in of_8
 
 
 async def test_another_measure_and_part_of_a_name_can_be_asked_for(console: ConsolePages) -> None:

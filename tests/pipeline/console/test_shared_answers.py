@@ -98,3 +98,14 @@ async def test_an_api_that_does_not_answer_is_said_with_its_address() -> None:
 
     with pytest.raises(ServerUnreachable, match=r"http://api\.test.*connection refused"):
         await api.get(None, "/v1/zones")
+
+
+async def test_what_is_known_to_have_changed_is_asked_anew() -> None:
+    asked = Asked()
+    await asked.shared.get("a", "/v1/alerts", (("status", "firing"),), fresh_s=60)
+    asked.shared.forget("a", "/v1/alerts", (("status", "firing"),))
+    asked.shared.forget("a", "/v1/never-asked")
+    for _ in range(2):
+        await asked.shared.get("a", "/v1/alerts", (("status", "firing"),), fresh_s=60)
+
+    assert asked.paths == ["/v1/alerts"] * 2

@@ -45,9 +45,11 @@ async def devices(
     """
 
     def answer() -> responses.Devices:
+        rejected = parts.rejected(asker.account, limit)
         return {
             "devices": [shown_device(device) for device in parts.directory.devices(asker.account, table, zone, limit)],
-            "rejected": [_rejected(rejected) for rejected in parts.rejected(asker.account, limit)],
+            "rejected": [_rejected(found) for found in rejected.listed],
+            "rejected_in_all": rejected.count,
             "altered": [
                 _altered(found) for found in parts.altered(asker.account, limit) if table in (None, found.table_name)
             ],

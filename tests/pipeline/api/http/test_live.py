@@ -290,3 +290,18 @@ def test_parts_of_several_workers_are_one_answer() -> None:
         [zone("a", 3, 5, x=Spread(12.0, 1.0, 8.0, 3), y=Spread(1.0, 1.0, 1.0, 1)), zone("b", 1, 1)], [], 4, 15
     )
     assert merged([], 20) == LivePart([], [], 0, 0)
+
+
+async def test_no_devices_can_be_asked_for_and_the_servers_own_tables_have_none(
+    service: HttpService, http: httpx.AsyncClient
+) -> None:
+    await service.publish(f"{NORTH}/s-1", {"ts": NOW_NS, "temperature": 21.0})
+    service.alert("a1")
+    await service.write_history()
+
+    alone, named = [dict(await now(http, query))["devices"] for query in ("&devices=0", "&table=streamgauge.alerts")]
+    lists = [(await http.get(path)).json() for path in ("/v1/series", "/v1/devices")]
+
+    assert (alone["series"], alone["devices"]) == (1, [])
+    assert (named["series"], named["devices"][0]["dimensions"]["rule"]) == (1, "climate/TooHot")
+    assert [of["table"] for found in lists for of in found.get("series", found.get("devices"))] == ["farm.climate"] * 2
