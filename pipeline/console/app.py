@@ -20,11 +20,11 @@ from pipeline.base.web_hosts import AnsweredHosts
 from pipeline.console.api import Api, ApiRefused
 from pipeline.console.feeds import TooManyBrowsers
 from pipeline.console.guard import Guard
-from pipeline.console.pages import alerts, devices, ingest, overview, query, rules, sign_in, system, zone
+from pipeline.console.pages import alerts, device, devices, ingest, overview, query, rules, sign_in, system, zone
 from pipeline.console.rendering import STATIC, Pages, url
 from pipeline.console.site import SignInNeeded, Site, site_of
 
-PAGES = (sign_in, overview, alerts, zone, query, ingest, devices, rules, system)
+PAGES = (sign_in, overview, alerts, zone, query, ingest, devices, device, rules, system)
 
 
 def create_app(

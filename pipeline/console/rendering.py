@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ class Pages:
             "menu": MENU,
             "version": importlib.metadata.version("streamgauge"),
             "url": url,
+            "device_url": device_url,
         }
         self._jinja.filters |= {
             "number": number,
@@ -80,6 +81,12 @@ def url(path: str, **parameters: object) -> str:
     """`path` with the parameters that are not None."""
     given = [(name.rstrip("_"), str(value)) for name, value in parameters.items() if value is not None]
     return quote(path, safe="/") + ("?" + urlencode(given) if given else "")
+
+
+def device_url(of: Mapping[str, Any]) -> str:
+    """The page of the device of a series, by its table and dimensions."""
+    pairs_of = [("dimension", f"{name}={value}") for name, value in of["dimensions"].items()]
+    return "/device?" + urlencode([("table", of["table"]), *pairs_of])
 
 
 def number(value: float | None) -> str:

@@ -832,10 +832,19 @@ class Series(Device):
     """A series, with its last values."""
 
     values: Annotated[dict[str, SeriesValue], Field(description="by measure")]
+    mqtt_topic: Annotated[
+        str | None, Field(description="a filter for the MQTT topics of its device; null: the configuration has none")
+    ]
 
 
 @_shown(
-    series=[{**_DEVICE, "values": {"temperature": {"time": "2026-11-23T10:00:00Z", "value": 21.4, "unit": "celsius"}}}],
+    series=[
+        {
+            **_DEVICE,
+            "values": {"temperature": {"time": "2026-11-23T10:00:00Z", "value": 21.4, "unit": "celsius"}},
+            "mqtt_topic": "greenhouse/+/gh-01/north/s-00042",
+        }
+    ],
     matched=1,
     next=None,
 )

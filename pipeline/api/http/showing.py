@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from pipeline.api.http import responses
@@ -11,6 +12,7 @@ from pipeline.api.inventory.arriving import Arrival
 from pipeline.api.inventory.device import Device
 from pipeline.api.inventory.search import FoundSeries, LastValue
 from pipeline.api.inventory.understanding import Understand
+from pipeline.stream.normalise.routes import Route, topic_filter_of
 from pipeline.stream.trial import TrialRow, Understood
 from store.record import MeasureType
 from store.values.times import rfc3339
@@ -30,10 +32,12 @@ def shown_device(device: Device) -> responses.Device:
     }
 
 
-def shown_series(found: FoundSeries) -> responses.Series:
+def shown_series(found: FoundSeries, routes: Sequence[Route]) -> responses.Series:
     """A series for clients."""
     values = {name: _shown_last_value(value) for name, value in found.values.items()}
-    return {**shown_device(found.device), "values": values}
+    device = shown_device(found.device)
+    topic = topic_filter_of(routes, device["table"], device["dimensions"])
+    return {**device, "values": values, "mqtt_topic": topic}
 
 
 def shown_understood(found: Understood) -> responses.Understood:

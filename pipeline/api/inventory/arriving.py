@@ -7,7 +7,7 @@ one before, at most MOST_FRAMES of each partition: what is more is not read, but
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -16,11 +16,12 @@ from pipeline.base.errors import FrameError
 from pipeline.base.mqtt_filters import matches
 from pipeline.log.dead_letter import Reason, decode_rejection
 from pipeline.log.frame import Frame, FrameKind, decode_frame
-from pipeline.log.log import LogAdmin
+from pipeline.log.log import LogAdmin, Message
 from pipeline.log.topics import READINGS
 
 MOST_FRAMES = 512
-FIRST_FRAMES = 8  # of each partition, before the end of the log when the first look begins
+FIRST_FRAMES = 8  # of each partition that the first look begins with; where they have too few messages, it goes back
+BACK = 4  # times as many frames, each time it goes back
 MOST_MESSAGES = 20  # of a look
 _KNOWN_TOPICS = 100_000
 
@@ -74,21 +75,36 @@ class LogEnd:
     def _read(self, partition: int) -> tuple[list[Frame], int]:
         """The frames that were appended since the last look, and how many others."""
         end = self._log.extent(READINGS, partition).next_offset
-        first = self._next.get(partition, end - FIRST_FRAMES)
+        first = self._next[partition] if partition in self._next else self._first(partition, end)
         left_out = max(0, end - MOST_FRAMES - first)
         read = self._log.read(READINGS, max(0, first + left_out), MOST_FRAMES, partition)
         self._next[partition] = max(end, read[-1].offset + 1 if read else 0)
-        frames = []
-        for message in read:
-            with suppress(FrameError):  # the stream makes a dead letter of it, and says so
-                frames.append(decode_frame(message.value))
-        return [frame for frame in frames if frame.kind in _BY_DEVICES], left_out
+        return _frames(read), left_out
+
+    def _first(self, partition: int, end: int) -> int:
+        """Where the first look begins: so far back that it finds enough messages, by at most MOST_FRAMES."""
+        back = FIRST_FRAMES
+        while back < min(MOST_FRAMES, end):
+            frames = _frames(self._log.read(READINGS, max(0, end - back), back, partition))
+            if sum(1 for frame in frames for _ in self._rows(frame)) >= MOST_MESSAGES:
+                break
+            back = min(back * BACK, MOST_FRAMES)
+        return end - back
 
     def _rows(self, frame: Frame) -> Iterator[int]:
         """The places of the account's messages that match."""
         for row, (account, mqtt_topic) in enumerate(zip(frame.accounts, frame.mqtt_topics, strict=True)):
             if account == self._account and self._matches(mqtt_topic):
                 yield row
+
+
+def _frames(read: Iterable[Message]) -> list[Frame]:
+    """Those with messages of devices."""
+    frames = []
+    for message in read:
+        with suppress(FrameError):  # the stream makes a dead letter of it, and says so
+            frames.append(decode_frame(message.value))
+    return [frame for frame in frames if frame.kind in _BY_DEVICES]
 
 
 def _arrival(frame: Frame, row: int) -> Arrival:

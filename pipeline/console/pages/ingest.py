@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from pipeline.console.site import Site, Visitor, form_of, site_of
+from pipeline.console.arriving import newest_messages
+from pipeline.console.site import form_of, site_of
 
 MOST_LETTERS = 25
-DATA = "data: "
 
 
 async def page(request: Request) -> Response:
@@ -31,7 +29,7 @@ async def page(request: Request) -> Response:
         topic=topic,
         reason=reason,
         letters=letters["dead_letters"],
-        messages=await _messages(site, visitor, topic),
+        messages=await newest_messages(site, visitor.token, topic),
     )
 
 
@@ -42,18 +40,10 @@ async def live(request: Request) -> Response:
     topic = request.query_params.get("topic") or "#"
 
     async def render() -> Mapping[str, str]:
-        messages = await _messages(site, visitor, topic)
+        messages = await newest_messages(site, visitor.token, topic)
         return {"messages": site.pages.render("ingest_messages.html", messages=messages)}
 
     return site.live(request, visitor, ("ingest", topic), render)
-
-
-async def _messages(site: Site, visitor: Visitor, topic: str) -> list[Mapping[str, Any]]:
-    """The newest messages that match, newest first."""
-    parameters = (("mqtt_topic", topic), ("follow", "false"))
-    events = await site.shared.get(visitor.token, "/v1/messages", parameters, text=True)
-    found = [json.loads(line.removeprefix(DATA)) for line in events.splitlines() if line.startswith(DATA)]
-    return [message for event in reversed(found) for message in reversed(event.get("messages", []))]
 
 
 async def attempt(request: Request) -> Response:

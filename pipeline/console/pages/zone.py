@@ -11,13 +11,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pipeline.console.api import ApiRefused
+from pipeline.console.api import ApiRefused, Parameters
 from pipeline.console.chart import chart, seconds
 from pipeline.console.measures import NUMBERS
+from pipeline.console.outliers import outliers
+from pipeline.console.rendering import unit
 from pipeline.console.site import Site, Visitor, site_of
 
 MOST_CHARTS = 12
 MOST_SENSORS = 100
+MOST_OUTLIERS = 5  # of a measure
+LAST = "15m"  # older values of sensors are compared with none
 POINTS = 150  # of a line at most; the server chooses the width of bins
 SPANS: Mapping[str, tuple[str, int]] = {  # what is asked for: its name, its seconds
     "15m": ("15 minutes", 900),
@@ -61,7 +65,7 @@ async def _charts(site: Site, visitor: Visitor, name: str, table: str, span: str
     measures = await site.shared.get(visitor.token, "/v1/measures", (("table", table),), fresh_s=10)
     units = {one["measure"]: one["unit"] for one in measures["measures"] if one["type"] in NUMBERS}
     shown = list(units)[:MOST_CHARTS]
-    averages, alerts = await asyncio.gather(
+    averages, alerts, unlike = await asyncio.gather(
         site.shared.get(
             visitor.token,
             "/v1/averages",
@@ -72,6 +76,7 @@ async def _charts(site: Site, visitor: Visitor, name: str, table: str, span: str
             fresh_s=5,
         ),
         site.shared.get(visitor.token, "/v1/alerts", (("zone", name), ("table", table), ("from", span)), fresh_s=2),
+        _unlike(site, visitor, (("zone", name), ("table", table)), shown),
     )
     now_s = time.time()
     return {
@@ -83,7 +88,7 @@ async def _charts(site: Site, visitor: Visitor, name: str, table: str, span: str
         "left_out": len(units) - len(shown),
         "alerts": alerts["alerts"],
         "pictures": [
-            _picture(result, alerts["alerts"], (now_s - span_s, now_s))
+            _picture(result, alerts["alerts"], (now_s - span_s, now_s)) | {"unlike": unlike.get(result["measure"])}
             for result in averages["results"]
             if result["averages"]
         ],
@@ -108,8 +113,25 @@ def _picture(
         for alert in alerts
         if alert["measure"] == measure
     ]
-    drawn = chart([one["time"] for one in bins], lines, unit=result["unit"] or "", band=(1, 2), marks=marks, span=span)
+    drawn = chart([one["time"] for one in bins], lines, unit=unit(result["unit"]), band=(1, 2), marks=marks, span=span)
     return {"measure": measure, "unit": result["unit"], "bins": bins, "chart": drawn, "alerts": len(marks)}
+
+
+async def _unlike(
+    site: Site, visitor: Visitor, zone: Parameters, measures: Sequence[str]
+) -> dict[str, Mapping[str, Any]]:
+    """By measure the sensors whose last value is unlike the others', and the median of all."""
+    parameters = (*zone, ("from", LAST), *(("measure", measure) for measure in measures))
+    found = await site.shared.get(visitor.token, "/v1/latest", parameters, fresh_s=5)
+    by_measure: dict[str, list[Mapping[str, Any]]] = {}
+    for one in found["latest"]:
+        if one["value"] is not None:  # what is not finite
+            by_measure.setdefault(one["measure"], []).append(one)
+    unlike = {measure: (of, outliers([one["value"] for one in of])) for measure, of in by_measure.items()}
+    return {
+        measure: {"median": far.median, "sensors": [of[place] for place in far.places[:MOST_OUTLIERS]]}
+        for measure, (of, far) in unlike.items()
+    }
 
 
 async def _sensors(site: Site, visitor: Visitor, name: str, table: str) -> Mapping[str, Any]:

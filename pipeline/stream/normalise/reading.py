@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.base.errors import PayloadError
 from pipeline.log.dead_letter import Reason
 from pipeline.stream.normalise.alterations import Alteration, Alterations
-from pipeline.stream.normalise.body import Body, Fields, Scalar, bodies, decoded
+from pipeline.stream.normalise.body import VALUE, Body, Fields, Scalar, bodies, decoded
 from pipeline.stream.normalise.event_time import check_limits, decimals, is_as_written, time_ns_of
 from pipeline.stream.normalise.fields import field_rules
 from pipeline.stream.normalise.measuring import Measuring
@@ -139,12 +139,21 @@ class _Times:
             return self._arrival_ns + body.index
         value: Scalar | Decimal | None = body.fields.get(time.field)
         if value is None:
-            raise PayloadError(Reason.TIME_MISSING, f"the field {time.field!r}, which is the time, is not there")
+            raise self._without_time(body, f"field {time.field!r}, which is the time")
         if type(value) is float and not is_as_written(value, self._payload):
             value = self._own_digits(number, time) or value
         time_ns = min(time_ns_of(value, time, self._arrival_ns) + body.index, MAX_TIME_NS)
         check_limits(time_ns, self._arrival_ns, self._route)
         return time_ns
+
+    def _without_time(self, body: Body, field: str) -> PayloadError:
+        first = self._payload.lstrip()[:1]
+        if list(body.fields) != [VALUE] or first in (b"{", b"["):
+            return PayloadError(Reason.TIME_MISSING, f"the {field}, is not there")
+        alone = body.fields[VALUE]
+        if isinstance(alone, str) and first not in (b'"', b"'"):
+            return PayloadError(Reason.INVALID_JSON, f"not JSON, and a text alone has no {field}: {shown(alone)}")
+        return PayloadError(Reason.TIME_MISSING, f"a value alone has no {field}: {shown(alone)}")
 
     def _own_digits(self, number: int, time: TimeField) -> Any:
         if self._as_written is None:

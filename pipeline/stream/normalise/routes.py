@@ -98,6 +98,12 @@ class Route:
         return name in self.dimensions or self.topics.is_dimension(name)
 
 
+def topic_filter_of(routes: Iterable[Route], table: str, dimensions: Mapping[str, str]) -> str | None:
+    """An MQTT topic filter for what becomes rows of `table` (`database.table`) with these dimensions; None: unknown."""
+    filters = (of.topics.filter_for(dimensions) for of in routes if f"{of.database}.{of.table}" == table)
+    return next((found for found in filters if found is not None), None)
+
+
 def routes_from(tables: Iterable[Table]) -> tuple[Route, ...]:
     """The routes of these tables, in their order. Raises ConfigError for measures that contradict each other."""
     return tuple(_route(table) for table in tables)

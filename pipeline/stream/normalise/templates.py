@@ -8,6 +8,8 @@ empty level gives no dimension. The configuration checks that a template is vali
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipeline.stream.normalise.choosing import Chosen, chooser
@@ -58,9 +60,24 @@ class TopicTemplate:
         values = self._chosen(levels)
         return (self._sorted, values) if "" not in values else _given(dict(zip(self._sorted, values, strict=True)))
 
+    def filter_for(self, dimensions: Mapping[str, str]) -> str | None:
+        """An MQTT topic filter for the topics that give these dimensions; None if they say nothing of them.
+
+        It has `+` for a level that they do not tell.
+        """
+        if self.text == EVERYTHING:
+            numbered = (dimensions.get(f"topic_{number}") for number in itertools.count(1))
+            return "/".join(itertools.takewhile(bool, numbered)) or None  # type: ignore[arg-type]  # texts
+        levels = self.text.split("/")
+        return "/".join(_level(dimensions.get(level[1:-1])) if level.startswith("{") else level for level in levels)
+
     def is_dimension(self, name: str) -> bool:
         """Whether an MQTT topic that the template matches may have a dimension with this name."""
         return name in self.names or (self.text == EVERYTHING and is_numbered_level(name))
+
+
+def _level(value: str | None) -> str:
+    return "+" if not value or set(value) & set("/+#") else value
 
 
 def _given(levels: dict[str, str]) -> TopicDimensions:

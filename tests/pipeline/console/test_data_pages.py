@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import time
 from typing import Any
 
 import pytest
@@ -35,7 +36,7 @@ async def test_a_chart_of_a_zone_has_the_averages_of_the_api(filled: ConsolePage
 
     charts = [json.loads(found) for found in re.findall(r'<script type="application/json">(.*?)</script>', page)]
 
-    (temperature,) = [one for one in charts if one["unit"] == "celsius"]
+    (temperature,) = [one for one in charts if one["unit"] == "°C"]
     assert temperature["lines"][0]["values"] == [bin_["average"] for bin_ in of_api["averages"]] == [29, 25, 22, 21]
     assert temperature["band"] == [1, 2]
     assert "s-1" in page
@@ -133,6 +134,44 @@ async def test_devices_are_found_by_a_part_of_a_word(filled: ConsolePages) -> No
     assert "sensor=s-2" not in text
     assert "invalid_json" in text
     assert "A part of a word is enough" in await filled.text("/devices?q=nobody")
+
+
+async def test_the_page_of_a_device_has_what_it_sent_beside_what_became_of_it(filled: ConsolePages) -> None:
+    listed = (await filled.browser.get("/devices?q=s-1")).text
+    (link,) = re.findall(r'href="(/device[?][^"]+)"', listed)
+
+    text = await filled.text(html.unescape(link))
+
+    assert "MQTT topic greenhouse/eu/gh-1/north/s-1" in text
+    assert "Rejected messages, kept 1" in text
+    assert "temperature 21 °C" in text
+    assert '{"temperature": rejected invalid_json' in text
+    assert '"co2":500} row farm.climate' in text
+
+
+async def test_rows_a_minute_are_counted_whatever_the_names_are(filled: ConsolePages) -> None:
+    now_ns = filled.service.clock.now_ns = time.time_ns()  # by which SQL counts
+    odd = "greenhouse/eu/gh'1/nor\"th/s-1"
+    await filled.service.publish(odd, *({"ts": now_ns - number * NS, "temperature": 1.0} for number in range(30)))
+
+    page = await filled.browser.get(
+        "/device",
+        params=[("table", "farm.climate"), ("dimension", "greenhouse=gh'1"), ("dimension", 'zone=nor"th')],
+    )
+    unknown = await filled.text("/device?table=farm.climate&dimension=sensor=nobody")
+
+    assert "Rows a minute, in 15 minutes 2 " in text_of(page)
+    assert "None with these dimensions was heard" in unknown
+
+
+async def test_sensors_that_are_unlike_the_others_are_named(filled: ConsolePages) -> None:
+    at_ns = filled.service.clock() - NS
+    for sensor, value in enumerate((21.0, 21.2, 20.9, 21.1, 41.5), start=2):
+        await filled.service.publish(f"greenhouse/eu/gh-1/north/s-{sensor}", {"ts": at_ns, "temperature": value})
+
+    text = await filled.text("/zone?zone=gh-1/north&table=farm.climate")
+
+    assert re.findall(r"whose median is 21.05: [^:]*sensor=s-(\d)[^:]* 41.50 Numbers", text) == ["6"]
 
 
 async def test_the_system_page_has_the_tables(filled: ConsolePages) -> None:

@@ -292,8 +292,12 @@ def looks_at_what_arrives(at: Greenhouse) -> None:
 def looks_around(at: Greenhouse) -> None:
     """A device is found, and no page has a barrier."""
     with at.visit() as visit:
+        at.publish("north", temperature=21)
         page = visit.go("/devices?q=north")
         expect(page.get_by_role("region", name="Devices")).to_contain_text("sensor=s-1")
+        assert visit.barriers() == []
+        page.get_by_role("link", name="zone=north").first.click()
+        expect(page.get_by_role("region", name="Messages")).to_contain_text("row agriculture.readings")
         assert visit.barriers() == []
         visit.go("/alerts?status=")
         assert visit.barriers() == []

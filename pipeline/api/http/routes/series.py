@@ -60,7 +60,7 @@ async def series(
     page = await parts.lists.run(asker, lambda: parts.directory.search(request), text="series")
     is_last = len(page.series) < limit
     return {
-        "series": [shown_series(found) for found in page.series],
+        "series": [shown_series(found, parts.routes) for found in page.series],
         "matched": page.matched,
         "next": None if is_last else _cursor_of(page.series[-1]),
     }

@@ -13,7 +13,7 @@ import pytest
 from pipeline.api.http import live_feeds
 from pipeline.api.http.routes.messages import events
 from pipeline.api.inventory import arriving
-from pipeline.api.inventory.arriving import MOST_MESSAGES, LogEnd
+from pipeline.api.inventory.arriving import FIRST_FRAMES, MOST_MESSAGES, LogEnd
 from pipeline.log.dead_letter import Reason, Rejection, encode_rejection
 from pipeline.log.frame import FrameKind, encode_frame
 from pipeline.log.topics import READINGS
@@ -66,6 +66,8 @@ async def test_a_payload_becomes_the_row_that_would_be_stored(http: httpx.AsyncC
         ('{"ts": 1, "temp', TOPIC, "invalid_json"),
         ("", TOPIC, "empty_payload"),
         ({"temperature": 1}, TOPIC, "time_missing"),
+        ("not json", TOPIC, "invalid_json"),
+        ("21.4", TOPIC, "time_missing"),
         ({"ts": NOW_NS + 3600 * NS, "temperature": 1}, TOPIC, "too_far_ahead"),
         ({"ts": NOW_NS}, TOPIC, "no_measures"),
     ],
@@ -187,3 +189,27 @@ async def test_a_look_reads_no_more_than_it_may_and_counts_the_rest(
     assert (found.matched, found.unread_frames) == (2, 3)
     assert [orjson.loads(of.payload)["ts"] for of in found.newest] == [NOW_NS + 3, NOW_NS + 4]
     assert end.look().matched == 0
+
+
+async def test_messages_before_others_that_do_not_match_are_found_at_the_first_look(service: HttpService) -> None:
+    """As of a device that was silent for a while, or of a server where only ticks come."""
+    await service.publish(TOPIC, {"ts": NOW_NS})
+    for number in range(3 * FIRST_FRAMES):
+        await service.publish("greenhouse/eu/gh-2/south/s9", {"ts": NOW_NS + number})
+
+    found = LogEnd(service.admin, "default", TOPIC).look()
+
+    assert [of.mqtt_topic for of in found.newest] == [TOPIC]
+    assert (found.matched, found.unread_frames) == (1, 0)
+
+
+async def test_the_first_look_goes_back_so_far_and_no_further(
+    service: HttpService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arriving, "MOST_FRAMES", FIRST_FRAMES + 1)
+    for _ in range(2):
+        await service.publish(TOPIC, {"ts": NOW_NS})
+    for number in range(FIRST_FRAMES):
+        await service.publish("greenhouse/eu/gh-2/south/s9", {"ts": NOW_NS + number})
+
+    assert LogEnd(service.admin, "default", TOPIC).look().matched == 1

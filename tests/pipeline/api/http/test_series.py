@@ -50,6 +50,7 @@ async def test_a_series_has_its_newest_time_and_its_last_values(http: httpx.Asyn
                     "temperature": {"time": "2026-11-23T09:57:00Z", "value": 3.0, "unit": "celsius"},
                     "door": {"time": "2026-11-23T09:57:00Z", "value": "open", "unit": None},
                 },
+                "mqtt_topic": "greenhouse/eu/gh-1/North/s3",
             }
         ],
         "matched": 1,

@@ -190,6 +190,25 @@ def test_a_configured_time_that_is_absent_refuses_the_message(body: Any) -> None
     assert "'ts'" in letter.detail
 
 
+@pytest.mark.parametrize(
+    ("payload", "reason", "told"),
+    [
+        (
+            b"not json",
+            Reason.INVALID_JSON,
+            "not JSON, and a text alone has no field 'ts', which is the time: 'not json'",
+        ),
+        (b'"text"', Reason.TIME_MISSING, "a value alone has no field 'ts', which is the time: 'text'"),
+        (b"21.5", Reason.TIME_MISSING, "a value alone has no field 'ts', which is the time: 21.5"),
+        (b'{"value": "x"}', Reason.TIME_MISSING, "the field 'ts', which is the time, is not there"),
+    ],
+)
+def test_what_has_no_fields_at_all_is_told(payload: bytes, reason: Reason, told: str) -> None:
+    letter = the_letter(normalise(payload, route=timed()))
+
+    assert (letter.reason, letter.detail) == (reason, told)
+
+
 def test_without_limits_any_time_back_to_1970_is_taken() -> None:
     (row,) = rows(normalise({"ts": 0, "a": 1}, route=timed()).batches[0])
 

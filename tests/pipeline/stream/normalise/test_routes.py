@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.base.errors import ConfigError
 from pipeline.config.tables import Table
-from pipeline.stream.normalise.routes import Route, TimeField, TimeUnit, routes_from
+from pipeline.stream.normalise.routes import Route, TimeField, TimeUnit, routes_from, topic_filter_of
 from pipeline.stream.normalise.templates import TopicTemplate
 from pipeline.stream.normalise.zones import zone_of
 from store.record import MeasureType
@@ -118,3 +118,22 @@ def test_a_measure_has_one_type() -> None:
 def test_only_doubles_are_converted() -> None:
     with pytest.raises(ConfigError, match="converting percent to ratio needs the type double; 'x' is bigint"):
         the_route(measures={"x": {"unit": "ratio", "type": "bigint"}, "y": {"as": "x", "unit": "percent"}})
+
+
+@pytest.mark.parametrize(
+    ("template", "dimensions", "expected"),
+    [
+        ("gh/{house}/{sensor}", {"house": "gh-1", "sensor": "s-1", "zone": "x"}, "gh/gh-1/s-1"),
+        ("gh/{house}/{sensor}/#", {"house": "gh-1"}, "gh/gh-1/+/#"),
+        ("+/{house}", {"house": "a/b"}, "+/+"),
+        ("#", {"topic_1": "a", "topic_2": "b", "topic_4": "d"}, "a/b"),
+        ("#", {"sensor": "s-1"}, None),
+    ],
+)
+def test_the_topics_of_a_device_are_known_by_its_dimensions(
+    template: str, dimensions: dict[str, str], expected: str | None
+) -> None:
+    of_template = Route("farm", "air", TopicTemplate(template))
+
+    assert topic_filter_of([of_template], "farm.air", dimensions) == expected
+    assert topic_filter_of([of_template], "farm.other", dimensions) is None
