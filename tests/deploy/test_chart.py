@@ -42,9 +42,11 @@ def rendered(checks: Checks, folder: Path, values: dict[str, Any] | None = None)
 def test_the_defaults_make_workers_gateways_and_what_they_need(checks: Checks, tmp_path: Path) -> None:
     assert set(rendered(checks, tmp_path)) == {
         ("ConfigMap", "farm-streamgauge"),
+        ("Deployment", "farm-streamgauge-console"),
         ("Deployment", "farm-streamgauge-gateways"),
         ("PodDisruptionBudget", "farm-streamgauge-gateways"),
         ("PodDisruptionBudget", "farm-streamgauge-workers"),
+        ("Service", "farm-streamgauge-console"),
         ("Service", "farm-streamgauge-gateway-metrics"),
         ("Service", "farm-streamgauge-http"),
         ("Service", "farm-streamgauge-mqtt"),
@@ -59,7 +61,8 @@ def test_every_selector_and_reference_finds_what_it_names(
     checks: Checks, tmp_path: Path, values: dict[str, Any]
 ) -> None:
     made = rendered(checks, tmp_path, values)
-    pods = [made["StatefulSet", "farm-streamgauge-workers"], made["Deployment", "farm-streamgauge-gateways"]]
+    pods = [made["StatefulSet", "farm-streamgauge-workers"]]
+    pods += [made["Deployment", f"farm-streamgauge-{name}"] for name in ("gateways", "console")]
     labels = [pod["spec"]["template"]["metadata"]["labels"] for pod in pods]
 
     for (kind, name), manifest in made.items():
@@ -94,6 +97,35 @@ def test_a_worker_is_reached_under_the_name_that_it_tells_the_others(checks: Che
     assert service["publishNotReadyAddresses"] is True
 
 
+@pytest.mark.parametrize(
+    ("values", "api"),
+    [
+        ({}, "http://farm-streamgauge-http.streamgauge.svc:8080"),
+        ({"tls": {"http": "http-tls"}}, "https://farm-streamgauge-http.streamgauge.svc:8080"),
+        ({"config": {"console": {"api": "https://gauge.example"}}}, "https://gauge.example"),
+    ],
+)
+def test_the_console_asks_the_service_of_the_api(
+    checks: Checks, tmp_path: Path, values: dict[str, Any], api: str
+) -> None:
+    made = rendered(checks, tmp_path, values)
+    config = yaml.safe_load(made["ConfigMap", "farm-streamgauge"]["data"]["streamgauge.yaml"])
+    container = made["Deployment", "farm-streamgauge-console"]["spec"]["template"]["spec"]["containers"][0]
+    (port,) = made["Service", "farm-streamgauge-http"]["spec"]["ports"]
+
+    assert config["console"] == {"address": "0.0.0.0:8081", "api": api}
+    assert container["args"][0] == "console"
+    assert port["port"] == 8080
+
+
+def test_without_a_console_none_is_made(checks: Checks, tmp_path: Path) -> None:
+    made = rendered(checks, tmp_path, {"console": {"enabled": False}})
+    config = yaml.safe_load(made["ConfigMap", "farm-streamgauge"]["data"]["streamgauge.yaml"])
+
+    assert [name for _, name in made if name.endswith("console")] == []
+    assert config["console"] == {"address": None}
+
+
 def test_everything_that_can_be_asked_for_is_made(checks: Checks, tmp_path: Path) -> None:
     made = rendered(checks, tmp_path, EVERYTHING)
     config = yaml.safe_load(made["ConfigMap", "farm-streamgauge"]["data"]["streamgauge.yaml"])
@@ -126,6 +158,8 @@ def test_everything_that_can_be_asked_for_is_made(checks: Checks, tmp_path: Path
         ({"config": {"data_dir": "/data"}}, "config"),
         ({"config": {"http": {"address": "0.0.0.0:1"}}}, "http"),
         ({"config": {"listener": {"metrics": "0.0.0.0:1"}}}, "listener"),
+        ({"config": {"console": {"address": "0.0.0.0:1"}}}, "console"),
+        ({"console": {"replicas": 2}}, "replicas"),
         ({"secret": ""}, "secret"),
         ({"imageTag": "1"}, "imageTag"),
     ],

@@ -9,8 +9,10 @@ import socket
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import yaml
 from deploy_files import DEPLOY, Checks
 
 from pipeline.base.process import end_with_parent
@@ -26,12 +28,13 @@ def project(checks: Checks) -> dict[str, Any]:
     return found
 
 
-def test_it_is_a_broker_kafka_two_gateways_and_two_workers(project: dict[str, Any]) -> None:
+def test_it_is_a_broker_kafka_two_gateways_two_workers_and_a_console(project: dict[str, Any]) -> None:
     services = project["services"]
     ours = {name: service for name, service in services.items() if service["image"] == "streamgauge"}
 
     assert set(services) - set(ours) == {"mosquitto", "kafka"}
-    assert [service["command"][0] for _, service in sorted(ours.items())] == ["gateway"] * 2 + ["worker"] * 2
+    commands = [service["command"][0] for _, service in sorted(ours.items())]
+    assert commands == ["console"] + ["gateway"] * 2 + ["worker"] * 2
     assert all(":" in services[name]["image"] for name in ("mosquitto", "kafka"))
     assert all(Path(service["build"]["context"]) == COMPOSE.parents[1] for service in ours.values())
 
@@ -62,7 +65,7 @@ def test_what_is_mounted_is_there_and_data_outlives_the_container(project: dict[
                 assert volume["source"] in project["volumes"]
                 kept.add(name)
 
-    assert kept == set(project["services"])
+    assert kept == set(project["services"]) - {"console"}
 
 
 def test_workers_share_the_history_and_nothing_else(project: dict[str, Any]) -> None:
@@ -77,6 +80,17 @@ def test_workers_share_the_history_and_nothing_else(project: dict[str, Any]) -> 
 def test_each_worker_tells_the_others_its_own_name(project: dict[str, Any]) -> None:
     for name in ("worker-1", "worker-2"):
         assert project["services"][name]["environment"]["STREAMGAUGE_PEERS__ADVERTISE"] == f"{name}:8080"
+
+
+def test_the_console_asks_either_worker_and_is_found_where_it_says(project: dict[str, Any]) -> None:
+    config = yaml.safe_load((COMPOSE / "streamgauge.yaml").read_text(encoding="utf-8"))["console"]
+    api, url = urlsplit(config["api"]), urlsplit(config["url"])
+    (port,) = project["services"]["console"]["ports"]
+
+    for name in ("worker-1", "worker-2"):
+        assert api.hostname in project["services"][name]["networks"]["default"]["aliases"]
+    assert (port["host_ip"], int(port["published"])) == (url.hostname, url.port)
+    assert config["address"].endswith(f":{port['target']}")
 
 
 @pytest.mark.processes

@@ -30,6 +30,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if .Values.tls.http }}
 {{- $_ := set $http "tls" (mergeOverwrite (dict "certificate" "/etc/streamgauge/tls/http/tls.crt" "key" "/etc/streamgauge/tls/http/tls.key") (default (dict) $http.tls)) }}
 {{- end }}
+{{- $console := dict "address" nil }}
+{{- if .Values.console.enabled }}
+{{- $api := printf "http%s://%s-http.%s.svc:%v" (ternary "s" "" (ne .Values.tls.http "")) (include "streamgauge.name" .) .Release.Namespace .Values.workers.service.port }}
+{{- $console = mergeOverwrite (dict "address" "0.0.0.0:8081" "api" $api) (default (dict) $config.console) }}
+{{- end }}
+{{- $_ := set $config "console" $console }}
 {{- $_ := set $config "listener" $listener }}
 {{- $_ := set $config "http" $http }}
 {{- if .Values.rules }}{{ $_ := set $config "rules" (list "/etc/streamgauge/rules/*.yaml") }}{{ end }}
