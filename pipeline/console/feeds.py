@@ -18,6 +18,7 @@ from pipeline.base.errors import ServerRefused, ServerUnreachable
 
 PERIOD_S = 1.0
 PING_S = 15.0  # so that proxies keep the connection
+ENDED = "ended"  # after it nothing comes: a browser asks for no more, and nothing is wrong
 MOST_BROWSERS = 500
 MOST_FEEDS = 64
 
@@ -63,7 +64,7 @@ class Feeds:
         goes_on: Callable[[], bool] = lambda: True,
         during: AbstractAsyncContextManager[object] | None = None,
     ) -> AsyncIterator[bytes]:
-        """The events for one browser: all parts, then those that change, while it `goes_on`.
+        """The events for one browser: all parts, then those that change, while it `goes_on`; then ENDED.
 
         `during` is entered before the first rendering for this key, and left when nobody looks any more.
         """
@@ -81,6 +82,7 @@ class Feeds:
                 known = newest
                 if not await self._news(feed, known):
                     yield b": ping\n\n"
+            yield event(ENDED, "")
         finally:
             feed.browsers -= 1
             if feed.browsers == 0:

@@ -64,7 +64,7 @@ async def test_events_end_when_their_browser_may_see_no_more() -> None:
 
     seen = [one async for one in feeds.events("overview", rendered, lambda: next(answers))]
 
-    assert seen == []  # it was asked twice: before anything was rendered, and after
+    assert seen == [event("ended", "")]  # it was asked twice: before anything was rendered, and after
     assert feeds._feeds == {}
 
 

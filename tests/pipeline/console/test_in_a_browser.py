@@ -202,7 +202,9 @@ def is_told_when_a_page_is_not_live(at: Greenhouse) -> None:
         expect(visit.page.get_by_text("not live any more")).to_be_visible(timeout=PATIENCE_MS)
         visit.page.get_by_role("link", name="Load it again").click()
         expect(visit.page.get_by_label("Token")).to_be_visible()
-        visit.complaints.clear()  # the browser's own, of the stream that ended
+    with at.visit() as visit:
+        visit.page.get_by_role("button", name="Sign out").click()
+        expect(visit.page.get_by_label("Token")).to_be_visible()
 
 
 def asks_wrongly_on_a_phone(at: Greenhouse) -> None:
