@@ -118,6 +118,7 @@ def services_of(
         log=group.admin,
         routes=routes_from(config.tables),
         deleted=group.deleted,
+        owners=group.owners,
         rejected=group.rejected,
         transitions=group.transitions,
         altered=owned.altered.of,

@@ -24,7 +24,7 @@ from pipeline.cluster import tails
 from pipeline.cluster.client import Answered, AsyncPeerClient, Forwarded, PeerAccess, PeerClient, understood
 from pipeline.cluster.deletes import Deletes
 from pipeline.cluster.outcomes import Outcomes
-from pipeline.cluster.owners import Owners
+from pipeline.cluster.owners import Owned, Owners
 from pipeline.cluster.pages import PageTokens
 from pipeline.cluster.peers import ANSWER_WITHIN_S, Peers
 from pipeline.cluster.tails import Tails
@@ -121,6 +121,10 @@ class Group:
         """See `pipeline.api.http.forwarding.TopicOwners`."""
         owner = self._peers.owner_of(topic, 0)
         return None if owner == self.own else owner
+
+    def owners(self) -> Owned:
+        """The workers that own each (topic, partition), at most a second old. Raises PeerUnavailable."""
+        return self._peers.owners.known()
 
     def page_owner(self, token: str) -> str | None:
         """See `pipeline.api.http.forwarding.TopicOwners`."""

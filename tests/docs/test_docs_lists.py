@@ -21,6 +21,7 @@ from pipeline.api.http.routes import (
     deletes,
     detectors,
     devices,
+    dimensions,
     explain,
     feedback,
     functions,
@@ -41,6 +42,7 @@ from pipeline.api.http.routes import (
     timestream,
     usage,
     welcome,
+    workers,
     zones,
 )
 from pipeline.api.http.routes import alerts as alerts_routes
@@ -273,6 +275,7 @@ def test_the_paths_of_http_are_those_of_the_application() -> None:
             alert_stream,
             silences,
             devices,
+            dimensions,
             latest,
             live,
             tables,
@@ -290,6 +293,7 @@ def test_the_paths_of_http_are_those_of_the_application() -> None:
             process,
             ready,
             welcome,
+            workers,
             rules_routes,
         )
         for route in (*module.router.routes, *(process.scraping.routes if module is process else ()))

@@ -178,6 +178,7 @@ class HttpService:
                 log=self.admin,
                 routes=routes_from(config.tables),
                 deleted=self.deleted,
+                owners=partial(self.admin.owners, "127.0.0.1:8080"),
                 rejected=partial(rejected_messages, self.dead_letters),
                 transitions=partial(transitions_after, self.alerts),
                 altered=self.altered.of,

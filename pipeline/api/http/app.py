@@ -31,6 +31,7 @@ from pipeline.api.http.routes import (
     deletes,
     detectors,
     devices,
+    dimensions,
     explain,
     feedback,
     functions,
@@ -53,6 +54,7 @@ from pipeline.api.http.routes import (
     timestream,
     usage,
     welcome,
+    workers,
     zones,
 )
 from pipeline.api.http.services import Services, who
@@ -147,6 +149,7 @@ def create_app(services: Services) -> FastAPI:
         measures,
         functions,
         series,
+        dimensions,
         parse,
         messages,
         me,
@@ -155,6 +158,7 @@ def create_app(services: Services) -> FastAPI:
         imports,
         queries,
         usage,
+        workers,
         process,
         ready,
         welcome,

@@ -137,13 +137,78 @@ class TableThereIs(TypedDict):
     table: Table
     series: Annotated[int, Field(description="how many have rows: sets of dimensions, each with its measure name")]
     last_time: Annotated[Time | None, Field(description="the newest event time; null without rows")]
+    memory_bytes: Annotated[int, Field(description="of its rows in RAM, about")]
+    memory_bytes_per_value: Annotated[float | None, Field(description="of the memory tier; null without values")]
+    magnetic_bytes: Annotated[int, Field(description="of its files")]
+    magnetic_bytes_per_value: Annotated[float | None, Field(description="of files written since the start")]
 
 
-@_shown(tables=[{"table": "agriculture.readings", "series": 240, "last_time": "2026-11-23T10:00:00Z"}])
+@_shown(
+    tables=[
+        {
+            "table": "agriculture.readings",
+            "series": 240,
+            "last_time": "2026-11-23T10:00:00Z",
+            "memory_bytes": 41_943_040,
+            "memory_bytes_per_value": 5.1,
+            "magnetic_bytes": 335_544_320,
+            "magnetic_bytes_per_value": 1.83,
+        }
+    ]
+)
 class Tables(TypedDict):
     """The tables, by name."""
 
     tables: list[TableThereIs]
+
+
+class ValueCount(TypedDict):
+    """A value of a dimension."""
+
+    value: Annotated[str, Field(description="of the dimension")]
+    series: Annotated[int, Field(description="how many have it")]
+
+
+class DimensionCounts(TypedDict):
+    """A dimension of a table."""
+
+    table: Table
+    dimension: Annotated[str, Field(description="its name")]
+    values: Annotated[int, Field(description="how many different ones there are")]
+    series: Annotated[int, Field(description="how many have this dimension")]
+    top: Annotated[list[ValueCount], Field(description="the values with most series")]
+
+
+@_shown(
+    dimensions=[
+        {
+            "table": "agriculture.readings",
+            "dimension": "zone",
+            "values": 12,
+            "series": 240,
+            "top": [{"value": "north", "series": 40}],
+        }
+    ]
+)
+class DimensionsFound(TypedDict):
+    """The dimensions of tables, those with most values first."""
+
+    dimensions: list[DimensionCounts]
+
+
+class Worker(TypedDict):
+    """A worker."""
+
+    worker: Annotated[str, Field(description="the address at which others reach it")]
+    partitions: Annotated[list[int], Field(description="of the readings in the log that it owns")]
+
+
+@_shown(partitions=4, workers=[{"worker": "10.0.0.5:8080", "partitions": [0, 1]}])
+class Workers(TypedDict):
+    """The workers, and how many partitions there are, also those that nobody owns at the moment."""
+
+    partitions: Annotated[int, Field(description="of the readings in the log")]
+    workers: list[Worker]
 
 
 _LATEST = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -84,6 +84,7 @@ class Services:
     log: LogAdmin
     routes: Sequence[Route]  # of the configuration: which MQTT topics become records of which table
     deleted: Callable[[TableId, Sequence[int], float], Awaitable[list[DeleteResponse]]]  # see `cluster.deletes`
+    owners: Callable[[], Mapping[tuple[str, int], str]]  # of (topic, partition): addresses of workers
     rejected: Callable[[str, int], RejectedPart]  # of an account; at most this number
     transitions: Callable[[TransitionsRequest], TransitionsPart]  # of alerts, whichever worker keeps them
     altered: Callable[[str, int], list[AlteredField]]  # fields of an account's tables; at most this number

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from pipeline.api.inventory.cardinality import DimensionValues
 from pipeline.api.inventory.device import Device
 from pipeline.api.inventory.latest import LatestPart, LatestRequest
 from pipeline.api.inventory.live import LivePart, LiveRequest
@@ -33,12 +34,35 @@ class ZoneSummary(msgspec.Struct, frozen=True, array_like=True):
 
 
 class TableSummary(msgspec.Struct, frozen=True, array_like=True):
-    """A table: how many series have rows, and the newest event time; None without rows."""
+    """A table: how many series have rows, and the newest event time; None without rows. What it takes in both tiers.
+
+    counted_bytes, counted_values  of the files whose values were counted: not of all
+    """
 
     database: str
     table: str
     series: int
     last_ns: int | None
+    memory_bytes: int = 0
+    memory_values: int = 0
+    magnetic_bytes: int = 0
+    counted_bytes: int = 0
+    counted_values: int = 0
+
+    def __add__(self, other: TableSummary) -> TableSummary:
+        """Of two partitions: they have different series and rows in RAM, and share the files."""
+        times_ns = [time_ns for time_ns in (self.last_ns, other.last_ns) if time_ns is not None]
+        return TableSummary(
+            self.database,
+            self.table,
+            self.series + other.series,
+            max(times_ns, default=None),
+            self.memory_bytes + other.memory_bytes,
+            self.memory_values + other.memory_values,
+            max(self.magnetic_bytes, other.magnetic_bytes),
+            self.counted_bytes + other.counted_bytes,
+            self.counted_values + other.counted_values,
+        )
 
 
 class ZoneSeries(msgspec.Struct, frozen=True, array_like=True):
@@ -71,6 +95,10 @@ class Directory(Protocol):
 
     def tables(self, account: str) -> list[TableSummary]:
         """The account's tables, by name, also those without rows."""
+        ...
+
+    def dimensions(self, account: str, table: str | None) -> list[DimensionValues]:
+        """The dimensions of the account's tables (`database.table`; None: all), those with most values first."""
         ...
 
     def members(self, account: str, zone: str, table: str | None) -> Members:

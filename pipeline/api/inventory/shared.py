@@ -7,7 +7,8 @@ from typing import TypeVar
 
 import msgspec
 
-from pipeline.api.inventory import latest, live, search
+from pipeline.api.inventory import cardinality, latest, live, search
+from pipeline.api.inventory.cardinality import DimensionValues
 from pipeline.api.inventory.device import Device
 from pipeline.api.inventory.directory import Members, TableSummary, ZoneSeries, ZoneSummary, one_table
 from pipeline.api.inventory.latest import LatestPart, LatestRequest
@@ -32,6 +33,7 @@ class InventoryRequest(msgspec.Struct, frozen=True, array_like=True):
 
 _zones_decoder = msgspec.msgpack.Decoder(list[ZoneSummary])
 _tables_decoder = msgspec.msgpack.Decoder(list[TableSummary])
+_dimensions_decoder = msgspec.msgpack.Decoder(list[DimensionValues])
 _devices_decoder = msgspec.msgpack.Decoder(list[Device])
 _series_decoder = msgspec.msgpack.Decoder(list[ZoneSeries])
 _latest_decoder = msgspec.msgpack.Decoder(LatestPart)
@@ -63,6 +65,15 @@ class SharedDirectory:
             _tables_decoder.decode,
         )
         return merge_tables(found)
+
+    def dimensions(self, account: str, table: str | None) -> list[DimensionValues]:
+        """See `Directory`."""
+        found = self._peers.ask_all(
+            _question("dimensions", InventoryRequest(account, table)),
+            lambda _: self._own.dimensions(account, table),
+            _dimensions_decoder.decode,
+        )
+        return cardinality.merged(found)
 
     def members(self, account: str, zone: str, table: str | None) -> Members:
         """See `Directory`."""

@@ -7,9 +7,11 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
+import msgspec
 import numpy as np
 
-from pipeline.api.inventory import latest, live, search
+from pipeline.api.inventory import cardinality, latest, live, search
+from pipeline.api.inventory.cardinality import DimensionValues
 from pipeline.api.inventory.device import Device
 from pipeline.api.inventory.directory import (
     Members,
@@ -28,7 +30,7 @@ from store.catalog.catalog import Catalog
 from store.errors import UnknownDatabase, UnknownTable
 from store.memory.newness import NEVER_NS
 from store.partition_store import PartitionStore
-from store.record import Int64s, SeriesIndex, SeriesKey, TableId
+from store.record import SeriesIndex, SeriesKey, TableId
 
 
 class StoreDirectory:
@@ -55,12 +57,18 @@ class StoreDirectory:
 
     def tables(self, account: str) -> list[TableSummary]:
         """See `Directory`."""
-        found = [
-            _table(info.table, store.last_times(info.table))
-            for info in self._catalog.tables(account)
-            for store in self._stores()
-        ]
+        found = [_table(info.table, store) for info in self._catalog.tables(account) for store in self._stores()]
         return merge_tables(found)
+
+    def dimensions(self, account: str, table: str | None) -> list[DimensionValues]:
+        """See `Directory`."""
+        return cardinality.merged(
+            found
+            for info in self._catalog.tables(account)
+            if is_asked(info.table, table)
+            for store in self._stores()
+            for found in cardinality.values_of(store, info.table)
+        )
 
     def members(self, account: str, zone: str, table: str | None) -> Members:
         """See `Directory`."""
@@ -142,7 +150,7 @@ class StoreDirectory:
                     zones += of_store.zones(info, request)
                 for zone in request.zones or (None,):
                     devices += self._newest(store, info.table, zone, request.devices)
-                series += _table(info.table, store.last_times(info.table)).series
+                series += int(np.count_nonzero(store.last_times(info.table) != NEVER_NS))
                 records += store.applied_records(info.table)
         return LivePart(zones, newest(devices, request.devices), series, records)
 
@@ -229,9 +237,7 @@ def merge_tables(found: Iterable[TableSummary]) -> list[TableSummary]:
     merged: dict[tuple[str, str], TableSummary] = {}
     for summary in found:
         key = summary.database, summary.table
-        known = merged.get(key, TableSummary(*key, 0, None))
-        times_ns = [time_ns for time_ns in (known.last_ns, summary.last_ns) if time_ns is not None]
-        merged[key] = TableSummary(*key, known.series + summary.series, max(times_ns, default=None))
+        merged[key] = merged[key] + summary if key in merged else summary
     return [merged[key] for key in sorted(merged)]
 
 
@@ -240,9 +246,22 @@ def newest(devices: Iterable[Device], limit: int) -> list[Device]:
     return heapq.nlargest(limit, devices, key=lambda device: (device.last_ns, device.database, device.table))
 
 
-def _table(table: TableId, last_ns: Int64s) -> TableSummary:
+def _table(table: TableId, store: PartitionStore) -> TableSummary:
+    last_ns = store.last_times(table)
     heard = last_ns[last_ns != NEVER_NS]
-    return TableSummary(table.database, table.table, len(heard), int(heard.max()) if len(heard) else None)
+    summary = TableSummary(table.database, table.table, len(heard), int(heard.max()) if len(heard) else None)
+    opened = store.opened(table)
+    if opened is None:
+        return summary
+    size = opened.size()
+    return msgspec.structs.replace(
+        summary,
+        memory_bytes=size.memory_bytes,
+        memory_values=size.values,
+        magnetic_bytes=size.magnetic_bytes,
+        counted_bytes=size.counted_bytes,
+        counted_values=size.counted_values,
+    )
 
 
 def _zones(store: PartitionStore, zones: Zones, table: TableId) -> Iterable[ZoneSummary]:

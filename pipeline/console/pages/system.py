@@ -1,4 +1,4 @@
-"""How the server is: its lag, its tables, and the queries that run."""
+"""How the server is: its lag, its workers, its tables with their bytes and dimensions, and the queries that run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from starlette.routing import Route
 from pipeline.base.metrics_text import CONNECTIONS, MESSAGES, REJECTED, sum_of
 from pipeline.console.api import segment
 from pipeline.console.site import Site, form_of, site_of
+
+MOST_VALUES = 5  # of a dimension that are shown
 
 
 async def _stream(site: Site, token: str | None) -> dict[str, float]:
@@ -32,10 +34,12 @@ async def system(request: Request) -> Response:
     """All of it."""
     site = site_of(request)
     visitor = await site.visitor(request)
-    stream, ready, tables, queries = await asyncio.gather(
+    stream, ready, workers, tables, dimensions, queries = await asyncio.gather(
         _stream(site, visitor.token),
         site.shared.get(visitor.token, "/readyz", fresh_s=2),
+        site.shared.get(visitor.token, "/v1/workers", fresh_s=5),
         site.shared.get(visitor.token, "/v1/tables", fresh_s=5),
+        site.shared.get(visitor.token, "/v1/dimensions", (("top", str(MOST_VALUES)),), fresh_s=30),
         site.api.get(visitor.token, "/v1/queries"),
     )
     return site.page(
@@ -45,7 +49,10 @@ async def system(request: Request) -> Response:
         here="/system",
         stream=stream,
         ready=ready,
+        workers=workers["workers"],
+        unread=workers["partitions"] - sum(len(worker["partitions"]) for worker in workers["workers"]),
         tables=tables["tables"],
+        dimensions=dimensions["dimensions"],
         queries=queries["queries"],
     )
 

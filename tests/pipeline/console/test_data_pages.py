@@ -175,9 +175,14 @@ async def test_sensors_that_are_unlike_the_others_are_named(filled: ConsolePages
 
 
 async def test_the_system_page_has_the_tables(filled: ConsolePages) -> None:
+    filled.service.store.commit_all()
+    filled.service.store.all_tables()[0].count_values()  # as upkeep does
+
     text = await filled.text("/system")
 
-    assert "farm.climate 1" in text
+    assert re.search(r"farm.climate 1 [\d.]+ k?B [\d.]+ B [\d.]+ kB [\d.]+ B 2026-11-23", text)
+    assert "127.0.0.1:8080 0 " in text
+    assert "farm.climate sensor 1 1 s-1 1" in text
 
 
 @pytest.mark.parametrize(

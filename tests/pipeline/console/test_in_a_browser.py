@@ -303,7 +303,7 @@ def looks_around(at: Greenhouse) -> None:
         assert visit.barriers() == []
         visit.go("/alerts?status=")
         assert visit.barriers() == []
-        visit.go("/system")
+        expect(visit.go("/system").get_by_role("region", name="Dimensions")).to_contain_text("north")
 
 
 STEPS: tuple[Callable[[Greenhouse], None], ...] = (

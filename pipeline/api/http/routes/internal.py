@@ -93,6 +93,13 @@ async def tables(parts: Parts, request: Request) -> Response:
     return await _packed(parts, lambda: parts.directory.tables(wanted.account))
 
 
+@router.post("/dimensions")
+async def dimensions(parts: Parts, request: Request) -> Response:
+    """The values of dimensions in this worker's partitions."""
+    wanted = await _wanted(request)
+    return await _packed(parts, lambda: parts.directory.dimensions(wanted.account, wanted.table))
+
+
 @router.post("/series")
 async def series(parts: Parts, request: Request) -> Response:
     """The series of a zone in this worker's partitions."""

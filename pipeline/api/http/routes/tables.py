@@ -25,7 +25,15 @@ async def tables(parts: Annotated[Services, Depends(services)], asker: Annotated
                 "table": f"{table.database}.{table.table}",
                 "series": table.series,
                 "last_time": None if table.last_ns is None else rfc3339(table.last_ns),
+                "memory_bytes": table.memory_bytes,
+                "memory_bytes_per_value": _ratio(table.memory_bytes, table.memory_values),
+                "magnetic_bytes": table.magnetic_bytes,
+                "magnetic_bytes_per_value": _ratio(table.counted_bytes, table.counted_values),
             }
             for table in found
         ]
     }
+
+
+def _ratio(size_bytes: int, values: int) -> float | None:
+    return round(size_bytes / values, 2) if values else None
