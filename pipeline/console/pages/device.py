@@ -40,7 +40,8 @@ async def device(request: Request) -> Response:
         topic=topic,
         per_minute=rows / RATE_MINUTES,
         rate_minutes=RATE_MINUTES,
-        letters=letters,
+        letters=letters["dead_letters"],
+        more_letters=letters["next"] is not None,
         messages=messages,
     )
 
@@ -55,13 +56,12 @@ async def _rows(site: Site, visitor: Visitor, table: str, dimensions: Sequence[s
     return int(answer["rows"][0][0])
 
 
-async def _letters(site: Site, visitor: Visitor, topic: str | None) -> Sequence[Mapping[str, Any]]:
+async def _letters(site: Site, visitor: Visitor, topic: str | None) -> Mapping[str, Any]:
     """What was rejected of the device, if its MQTT topic is known whole."""
     if topic is None or set("+#") & set(topic):
-        return ()
+        return {"dead_letters": (), "next": None}
     parameters = (("mqtt_topic", topic), ("limit", str(MOST_LETTERS)))
-    found = await site.shared.get(visitor.token, "/v1/dead-letters", parameters)
-    letters: Sequence[Mapping[str, Any]] = found["dead_letters"]
+    letters: Mapping[str, Any] = await site.shared.get(visitor.token, "/v1/dead-letters", parameters)
     return letters
 
 

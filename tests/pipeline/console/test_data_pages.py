@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.console.pages import device
 from pipeline.console.pages.query import marked, picture
 from pipeline.console.sql_text import quoted
 from tests.support.console_pages import ConsolePages, text_of
@@ -149,6 +150,13 @@ async def test_the_page_of_a_device_has_what_it_sent_beside_what_became_of_it(fi
     assert '"co2":500} row farm.climate' in text
 
 
+async def test_more_letters_than_are_listed_are_said(filled: ConsolePages, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "MOST_LETTERS", 1)
+    await filled.service.publish(NORTH, b"{")
+
+    assert "Rejected messages, kept 1 and more" in await filled.text("/device?table=farm.climate&dimension=sensor=s-1")
+
+
 async def test_rows_a_minute_are_counted_whatever_the_names_are(filled: ConsolePages) -> None:
     now_ns = filled.service.clock.now_ns = time.time_ns()  # by which SQL counts
     odd = "greenhouse/eu/gh'1/nor\"th/s-1"
@@ -180,7 +188,7 @@ async def test_the_system_page_has_the_tables(filled: ConsolePages) -> None:
 
     text = await filled.text("/system")
 
-    assert re.search(r"farm.climate 1 [\d.]+ k?B [\d.]+ B [\d.]+ kB [\d.]+ B 2026-11-23", text)
+    assert re.search(r"farm.climate 1 [\d.]+ (bytes|kB) [\d.]+ B [\d.]+ kB [\d.]+ B 2026-11-23", text)
     assert "127.0.0.1:8080 0 " in text
     assert "farm.climate sensor 1 1 s-1 1" in text
 
