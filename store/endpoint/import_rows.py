@@ -88,6 +88,9 @@ def read_import_rows(body: bytes, info: TableInfo, now_ns: int) -> ImportRows:
             sizes = pc.fill_null(pc.binary_length(values), 0).to_numpy(zero_copy_only=False)
             reason = f"The value of measure {name} is longer than {MEASURE_VALUE_MAX_BYTES} bytes."
             rejected.add(sizes > MEASURE_VALUE_MAX_BYTES, reason)
+        elif pa.types.is_floating(values.type):
+            is_finite = np.isfinite(pc.fill_null(values, 0.0).to_numpy(zero_copy_only=False))
+            rejected.add(~is_finite, f"The value of measure {name} is NaN or infinite; stored doubles are finite.")
     present = {name: values.is_valid().to_numpy(zero_copy_only=False) for name, values in measures.items()}
     has_value = np.logical_or.reduce([np.zeros(table.num_rows, np.bool_), *present.values()])
     rejected.add(~has_value, "The row has no measure value.")

@@ -1,6 +1,7 @@
 """Rows of the past by `/v1/import`: through the log into the store, by the version rules, each exactly once."""
 
 import asyncio
+import math
 import random
 from collections.abc import Mapping
 from contextlib import suppress
@@ -127,22 +128,23 @@ async def test_rows_of_one_request_with_one_key_are_judged_in_turn(service: Http
 async def test_a_row_that_cannot_be_stored_costs_itself_only(service: HttpService) -> None:
     """Each has its reason, and its place in the request."""
     columns = {
-        "sensor": pa.array(["a", None, "a", "a", "a", "a"]),
-        "measure_name": pa.array(["m", "m", None, "m", "m", "ts_x"]),
-        "time": pa.array([NOW_NS - NS, NOW_NS - NS, NOW_NS - NS, None, NOW_NS + 3600 * NS, NOW_NS - NS], pa.int64()),
-        "x": [1.0] * 6,
-        "t": pa.array([None, None, None, None, None, None], pa.string()),
+        "sensor": pa.array(["a", None, "a", "a", "a", "a", "b", "c"]),
+        "measure_name": pa.array(["m", "m", None, "m", "m", "ts_x", "m", "m"]),
+        "time": pa.array([*[NOW_NS - NS] * 3, None, NOW_NS + 3600 * NS, *[NOW_NS - NS] * 3], pa.int64()),
+        "x": [*[1.0] * 6, math.nan, -math.inf],
+        "t": pa.array([None] * 8, pa.string()),
     }
 
     told = (await send(service, arrow(columns, {"t": "measure"}))).json()
 
-    assert told["rows"] == 6
+    assert told["rows"] == 8
     assert told["new"] == 1
     reasons = {tuple(entry["rows"]): entry["reason"] for entry in told["rejected"]}
     assert reasons.pop((4,)).startswith("The time is outside the range [1970-01-01T00:00:00.000Z, 2026-11-23T10:15:00")
     assert reasons == {
         (3,): "The row has no time.",
         (2,): "The row has no measure name.",
+        (6, 7): "The value of measure x is NaN or infinite; stored doubles are finite.",
         (1,): "The row has no dimension.",
         (5,): "The measure name ts_x is reserved, or starts with a reserved prefix (ts_, measure_value).",
     }
