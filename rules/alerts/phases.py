@@ -36,6 +36,9 @@ class Phase(enum.IntEnum):
     FIRING = 2
 
 
+_OK, _PENDING, _FIRING = Phase  # Python 3.11 finds a member of an enum by a slow call
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A level fired (`phase` FIRING) or resolved (OK) with the value at `row` of the batch.
@@ -72,7 +75,7 @@ class Phases:
 
     def grow(self, size: int) -> None:
         """Make room for subjects below `size`."""
-        self.phase = grown(self.phase, size, Phase.OK)
+        self.phase = grown(self.phase, size, _OK)
         self.onset_ns = grown(self.onset_ns, size, 0)
         if self._counts:
             self._count = grown(self._count, size, 0)
@@ -93,8 +96,7 @@ class Phases:
 
     def flapping(self) -> int:
         """How many firing subjects fired so often that they resolve later."""
-        firing = Phase.FIRING
-        return sum(self.phase[subject] == firing and self._flaps(subject) for subject in self._fired_ns)
+        return sum(self.phase[subject] == _FIRING and self._flaps(subject) for subject in self._fired_ns)
 
     def snapshot(self) -> PhaseState:
         """The saved form; subjects are ids."""
@@ -130,9 +132,9 @@ class Phases:
 
     def end(self, subject: int) -> bool:
         """The subject is neither pending nor firing any more; returns whether it was."""
-        was_active = bool(self.phase[subject] != Phase.OK)
+        was_active = bool(self.phase[subject] != _OK)
         if was_active:
-            self._enter(subject, Phase.OK)
+            self._enter(subject, _OK)
         return was_active
 
     def evaluate(self, judged: Judged) -> list[Change]:
@@ -174,9 +176,7 @@ class Phases:
             leaves_firing = leaves_firing | ~beyond | (self._normal_ns[subject] != NEVER)
         if self.level.clear_for.samples:
             leaves_firing = leaves_firing | (self._count[subject] != 0)
-        changing: Bools = np.where(
-            phase == Phase.OK, beyond, np.where(phase == Phase.FIRING, leaves_firing, leaves_pending)
-        )
+        changing: Bools = np.where(phase == _OK, beyond, np.where(phase == _FIRING, leaves_firing, leaves_pending))
         return changing
 
     def _step_each(self, judged: Judged, normal: Normal, chosen: Indices) -> list[Change]:
@@ -203,37 +203,37 @@ class Phases:
 
     def _forget_past(self, subject: int) -> None:
         """What is in the future of a signal that restarts."""
-        if self.phase[subject] == Phase.PENDING:
-            self._enter(subject, Phase.OK)
+        if self.phase[subject] == _PENDING:
+            self._enter(subject, _OK)
         self._forget_recovery(subject)
         self._fired_ns.pop(subject, None)
 
     def _step(self, row: int, subject: int, time_ns: int, value: float, normal: Normal) -> Change | None:
         """One value through the state machine; returns the change, if there is one to report."""
-        phase = self.phase[subject]
+        phase = self.phase.item(subject)
         is_beyond = value < normal.min or value > normal.max
-        if phase == Phase.FIRING:
+        if phase == _FIRING:
             is_clear = normal.clear_min <= value <= normal.clear_max
             if not self._is_over(subject, time_ns, is_clear=is_clear, is_beyond=is_beyond):
                 return None
-            self._enter(subject, Phase.OK)
-            return Change(row, subject, time_ns, Phase.OK, int(self.onset_ns[subject]), value, None)
+            self._enter(subject, _OK)
+            return Change(row, subject, time_ns, _OK, int(self.onset_ns[subject]), value, None)
         if not is_beyond:
-            if phase == Phase.PENDING:
-                self._enter(subject, Phase.OK)
+            if phase == _PENDING:
+                self._enter(subject, _OK)
             return None
-        if phase == Phase.OK:
+        if phase == _OK:
             self.onset_ns[subject] = time_ns
-            self._enter(subject, Phase.PENDING)
+            self._enter(subject, _PENDING)
         onset_ns = int(self.onset_ns[subject])
         if self.level.hold.samples:
             self._count[subject] += 1
         if time_ns - onset_ns < self.level.hold.ns or (self._counts and self._count[subject] < self.level.hold.samples):
             return None
-        self._enter(subject, Phase.FIRING)
+        self._enter(subject, _FIRING)
         self._note_firing(subject, time_ns)
         bound = ("min", normal.min) if value < normal.min else ("max", normal.max)
-        return Change(row, subject, time_ns, Phase.FIRING, onset_ns, value, bound)
+        return Change(row, subject, time_ns, _FIRING, onset_ns, value, bound)
 
     def _is_over(self, subject: int, time_ns: int, *, is_clear: bool, is_beyond: bool) -> bool:
         """Whether a firing subject resolves with this value; what it has recovered so far is kept."""
@@ -271,7 +271,7 @@ class Phases:
             self._fired_ns[subject] = [*recent, time_ns][-damping.fires :]
 
     def _enter(self, subject: int, phase: Phase) -> None:
-        self._active += int(phase is not Phase.OK) - int(self.phase[subject] != Phase.OK)
+        self._active += int(phase is not _OK) - int(self.phase.item(subject) != _OK)
         self.phase[subject] = phase
         self._forget_recovery(subject)
 

@@ -32,6 +32,10 @@ class Turn(enum.Enum):
     OVER = enum.auto()
 
 
+_FIRING = Phase.FIRING  # Python 3.11 finds a member of an enum by a slow call
+_FIRED, _CHANGED, _OVER = Turn
+
+
 @dataclass(slots=True)
 class Raised:
     """A firing alert. bounds: of each level that fires, the bound that was violated then."""
@@ -105,7 +109,7 @@ class RaisedAlerts:
         raised = self._of.get(subject)
         before = None if raised is None else (raised.level, raised.bounds[raised.level])
         for level, change in changes:
-            if change.phase is Phase.FIRING and change.bound is not None:
+            if change.phase is _FIRING and change.bound is not None:
                 if raised is None:
                     raised = self._of[subject] = Raised(change.onset_ns)
                 raised.bounds[level] = change.bound
@@ -119,7 +123,7 @@ class RaisedAlerts:
         shown = after or before
         if shown is None or (before is not None and after is not None and before[0] == after[0]):
             return None
-        turn = Turn.FIRED if before is None else Turn.CHANGED if after is not None else Turn.OVER
+        turn = _FIRED if before is None else _CHANGED if after is not None else _OVER
         return Event(first.row, subject, first.time_ns, turn, raised.onset_ns, *shown, first.value)
 
     def end(self, subject: int, time_ns: int, reason: Reason) -> Event | None:
