@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rules.detectors import tail
 from rules.detectors.files import ALERT, FEWER, REFRACTORY, anomaly_scores, scores_of
 from rules.values.arrays import Float64s
 
@@ -23,32 +24,45 @@ def noise(count: int, seed: int = 1) -> Float64s:
     return 20 + np.random.default_rng(seed).normal(size=count)
 
 
-def test_what_stands_out_is_an_alert_and_peace_is_none() -> None:
-    values = noise(600)
-    values[450] += 12
+@pytest.fixture
+def _learns_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P-values come after 20 values, which is enough where only their equality, or that there is one, matters."""
+    monkeypatch.setattr(tail, "LEARNING", 20)
+    monkeypatch.setattr(tail, "EVENTS", 1)
 
-    scores = anomaly_scores(minutes(600), values)
 
-    assert np.flatnonzero(scores >= ALERT).tolist() == [450]
+def test_what_stands_out_is_an_alert_and_neither_peace_nor_an_empty_value_is() -> None:
+    values = np.stack([noise(280), noise(280, 2), noise(280, 3)], axis=1)
+    values[250, 0] += 12
+    values[250, 1] = np.nan
+
+    found = anomaly_scores(np.repeat(minutes(280), 3), values.ravel(), series=np.tile(np.arange(3), 280))
+
+    scores = found.reshape(280, 3)
+    assert np.argwhere(scores >= ALERT).tolist() == [[250, 0]]
+    assert 0 < scores[250, 1] < ALERT
     assert ((scores >= 0) & (scores < 1)).all()
 
 
+@pytest.mark.usefixtures("_learns_soon")
 def test_rows_to_come_change_no_score() -> None:
-    values = noise(500)
-    other = np.concatenate([values[:400], noise(300, 2) * 5])
+    values = noise(60)
+    other = np.concatenate([values[:50], noise(40, 2) * 5])
 
-    assert np.array_equal(
-        anomaly_scores(minutes(500), values, probation=50)[:400],
-        anomaly_scores(minutes(700), other, probation=50)[:400],
-    )
+    found = anomaly_scores(minutes(60), values, probation=30)[:50]
+
+    assert found.any()
+    assert np.array_equal(found, anomaly_scores(minutes(90), other, probation=30)[:50])
 
 
+@pytest.mark.usefixtures("_learns_soon")
 def test_series_in_one_table_are_scored_as_in_tables_of_their_own() -> None:
-    series = np.tile([2, 0, 1], 300)
-    times, values = np.repeat(minutes(300), 3), noise(900)
+    series = np.tile([2, 0, 1], 40)
+    times, values = np.repeat(minutes(40), 3), noise(120)
 
     together = anomaly_scores(times, values, series=series)
 
+    assert together[-3:].all()
     for one in range(3):
         alone = anomaly_scores(times[series == one], values[series == one])
         assert np.array_equal(together[series == one], alone)
@@ -66,36 +80,27 @@ def test_one_anomaly_is_one_alert() -> None:
 
 def test_a_sensor_that_leaves_its_peers_is_seen_in_a_swing_of_all() -> None:
     rng = np.random.default_rng(4)
-    weather = rng.normal(size=500).cumsum()
-    values = weather[:, None] + rng.normal(0, 0.1, (500, 6))
-    values[400:, 2] += 1.5
-    series, zone = np.tile(np.arange(6), 500), np.zeros(3000, np.intp)
-    times = np.repeat(minutes(500), 6)
+    weather = rng.normal(size=240).cumsum()
+    values = weather[:, None] + rng.normal(0, 0.1, (240, 6))
+    values[220:, 2] += 1.5
+    series, zone = np.tile(np.arange(6), 240), np.zeros(1440, np.intp)
+    times = np.repeat(minutes(240), 6)
 
-    alone = anomaly_scores(times, values.ravel(), series=series).reshape(500, 6)
-    beside = anomaly_scores(times, values.ravel(), series=series, peers=zone).reshape(500, 6)
+    alone = anomaly_scores(times, values.ravel(), series=series).reshape(240, 6)
+    beside = anomaly_scores(times, values.ravel(), series=series, peers=zone).reshape(240, 6)
 
-    assert not (alone[400:420, 2] >= ALERT).any()
-    assert (beside[400:405, 2] >= ALERT).any()
+    assert not (alone[220:, 2] >= ALERT).any()
+    assert (beside[220:225, 2] >= ALERT).any()
     assert (np.delete(beside, 2, axis=1) >= ALERT).sum() < 5
 
 
-def test_an_empty_value_is_no_anomaly_by_itself() -> None:
-    values = noise(300)
-    values[250] = np.nan
-
-    scores = anomaly_scores(minutes(300), values)
-
-    assert 0 < scores[250] < ALERT
-    assert not np.isnan(scores).any()
-
-
-@pytest.mark.parametrize(("probation", "silent"), [(0.5, 200), (260, 260), (0, 0)])
+@pytest.mark.usefixtures("_learns_soon")
+@pytest.mark.parametrize(("probation", "silent"), [(0.75, 36), (40, 40), (0, 0)])
 def test_the_first_rows_score_nothing(probation: float, silent: int) -> None:
-    scores = anomaly_scores(minutes(400), noise(400), probation=probation)
+    scores = anomaly_scores(minutes(48), noise(48), probation=probation)
 
     assert not scores[:silent].any()
-    assert scores[max(silent, 210) :].any()
+    assert scores[max(silent, 34) :].all()
 
 
 @pytest.mark.parametrize("count", [0, 1])
