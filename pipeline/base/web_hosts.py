@@ -50,12 +50,20 @@ def origin_refusal(method: str, origin: str | None, host: str | None, allowed: C
     """
     if method in READING or origin is None or origin in allowed or "*" in allowed:
         return None
-    if host is not None and urlsplit(origin).netloc.lower() == host.lower():
+    if is_page_of(origin, host):
         return None
     return (
         f"Origin: {origin[:SHOWN_CHARACTERS]} may not change anything: pages of this server may, and those in "
         "http.cors_origins of its streamgauge.yaml"
     )
+
+
+def is_page_of(origin: str | None, host: str | None) -> bool:
+    """Whether the page with this header Origin is one of the server that is asked by this header Host."""
+    if origin is None or host is None:
+        return False
+    _, separator, authority = origin.partition("://")
+    return bool(separator) and authority.lower() == host.lower()
 
 
 def host_of(authority: str) -> str:

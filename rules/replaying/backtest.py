@@ -24,6 +24,8 @@ from store.values.times import NS
 
 ROWS = 100_000
 """Of a batch."""
+ZONE = "zone_name"
+"""The column of zones in a table of the store."""
 MOST_TICK_S = 30
 """Between two ticks: from one to the next, a reading is believed to be so long after it (`rules.values.listening`)."""
 
@@ -179,7 +181,10 @@ _COLUMN_KINDS = {"DIMENSION": "dimensions", "MULTI": "measures", "MEASURE_VALUE"
 def layout_of(described: Iterable[Sequence[str]]) -> Layout:
     """The columns of a table of the store, of which DESCRIBE tells name, type and kind."""
     found: dict[str, list[str]] = {"dimensions": [], "measures": []}
+    zone = None  # of a table that no message with a zone was written to
     for name, _, kind, *_ in described:
-        if kind in _COLUMN_KINDS and name != "zone_name":
+        if name == ZONE:
+            zone = ZONE
+        elif kind in _COLUMN_KINDS:
             found[_COLUMN_KINDS[kind]].append(name)
-    return Layout("time", (*found["dimensions"],), (*found["measures"],), "zone_name", "measure_name")
+    return Layout("time", (*found["dimensions"],), (*found["measures"],), zone, "measure_name")

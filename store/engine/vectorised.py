@@ -9,8 +9,8 @@ refused            VARCHAR message → the error with this message, within DuckD
 ranks              DOUBLE[] values → the rank of each among those of its list, from 1; equal values share the mean of
                    theirs; null for a null
 xxhash64           BLOB → the eight bytes of its XXH64
-json_sorted        VARCHAR JSON → the same without spaces, the keys of its objects in order, the last of equal ones; one
-                   call for each of them, for those with objects
+json_sorted        VARCHAR JSON → the same without spaces, the keys of its objects in order, the last of equal ones;
+                   empty for what is nested too deep, or has a number beyond a double; for those with objects
 utf8_repaired      BLOB → its text, U+FFFD for what is not UTF-8; for the few that are not
 """
 
@@ -148,10 +148,17 @@ def utf8_repaired(values: pa.ChunkedArray) -> pa.Array:
 
 def json_sorted(values: pa.ChunkedArray) -> pa.Array:
     """See the module."""
-    return pa.array([None if value is None else _sorted(json.loads(value)) for value in values.to_pylist()])
+    return pa.array([None if value is None else _sorted(value) for value in values.to_pylist()])
 
 
-_sorted = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+def _sorted(document: str) -> str:
+    try:
+        return _encode(json.loads(document))
+    except (ValueError, RecursionError):  # the first for an infinity, and a whole number of more than 4,300 digits
+        return ""
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
 
 FUNCTIONS = (
     (refused, ("VARCHAR",), '"NULL"'),

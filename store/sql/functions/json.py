@@ -32,7 +32,8 @@ _SIZE = (
 )
 _PLACE = "'$[' || CASE WHEN {1} < 0 THEN '#' ELSE '' END || {1} || ']'"
 _ELEMENT = f"nullif(CAST(json_extract({{0}}, {_PLACE}) AS VARCHAR), 'null')"
-_IN_ORDER = "CASE WHEN contains({0}, '{') THEN json_sorted({0}) ELSE CAST(json({0}) AS VARCHAR) END"
+_IN_ORDER = "CASE WHEN contains({0}, '{') THEN nullif(json_sorted({0}), '') ELSE CAST(json({0}) AS VARCHAR) END"
+_NO_JSON = "Cannot convert value to JSON: "
 
 
 def _of_json(value: str, refusal: str | None = None) -> str:
@@ -40,9 +41,14 @@ def _of_json(value: str, refusal: str | None = None) -> str:
 
     DuckDB's functions fail on what is no JSON, also where a CASE would not ask them.
     """
-    otherwise = "" if refusal is None else f" WHEN {{0}} IS NOT NULL THEN error('{refusal}''' || {{0}} || '''')"
+    otherwise = "" if refusal is None else f" WHEN {{0}} IS NOT NULL THEN {_error(refusal)}"
     made = f"CASE WHEN j IS NOT NULL THEN {value.replace('{0}', 'j')}{otherwise} END"
     return f"list_extract(list_transform([{_IF_JSON}], lambda j: {made}), 1)"
+
+
+def _error(refusal: str) -> str:
+    """The error that says {0}."""
+    return f"error('{refusal}''' || {{0}} || '''')"
 
 
 def _of_array(value: str) -> str:
@@ -60,6 +66,7 @@ def _contains(kind: Parameter, condition: str) -> tuple[Overload, ...]:
     return _of_both((kind,), BOOLEAN, f"CASE WHEN {{1}} IS NOT NULL THEN {found} END")
 
 
+_PARSED = f"coalesce({_IN_ORDER}, {_error(_NO_JSON)})"
 _IS_WHOLE = "json_type(e) IN ('BIGINT', 'UBIGINT')"
 PATHS: Family = family(
     scalar("json_extract", *_of_both((VARCHAR,), JSON, _of_json("CAST(json_extract({0}, {1}) AS VARCHAR)"))),
@@ -69,7 +76,7 @@ PATHS: Family = family(
 """Those whose second argument is a path; here it is a pointer."""
 
 JSONS: Family = family(
-    scalar("json_parse", Overload((VARCHAR,), JSON, _of_json(_IN_ORDER, "Cannot convert value to JSON: "), once=True)),
+    scalar("json_parse", Overload((VARCHAR,), JSON, _of_json(_PARSED, _NO_JSON), once=True)),
     scalar("json_format", Overload((JSON,), VARCHAR, "{0}")),
     scalar(
         "is_json_scalar",

@@ -62,7 +62,11 @@ def test_any_other_name_is_refused_with_what_is_allowed(host: str) -> None:
         ("POST", "https://pages.example", True),
         ("POST", "http://gauge.example:8081", False),
         ("POST", "https://other.example", False),
+        ("POST", "HTTP://Gauge.example:8080", True),
         ("DELETE", "null", False),
+        ("POST", "gauge.example:8080", False),
+        ("POST", "http://[", False),
+        ("POST", "http://a]b", False),
     ],
 )
 def test_pages_of_other_origins_change_nothing(method: str, origin: str | None, *, is_answered: bool) -> None:

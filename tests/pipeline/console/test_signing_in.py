@@ -82,7 +82,13 @@ async def test_signing_in_leads_to_no_other_site(guarded: ConsolePages, target: 
 
 @pytest.mark.parametrize(
     "headers",
-    [{"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}, {}, {"origin": "http://evil.example"}],
+    [
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {},
+        {"origin": "http://evil.example"},
+        {"origin": "http://["},
+    ],
 )
 async def test_a_form_of_another_site_is_refused(console: ConsolePages, headers: dict[str, str]) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(console.app), base_url="http://console.test") as other:

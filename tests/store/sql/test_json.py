@@ -145,6 +145,7 @@ def test_arrays_and_maps_go_to_json_and_back(empty: Database, values: list[list[
         ("CAST(TIMESTAMP '2020-01-01' AS JSON)", '"2020-01-01 00:00:00.000000000"'),
         ('JSON \'{"a": 1, "b": 2}\' = json_parse(\'{"b":2,"a":1}\')', "true"),
         ("typeof(JSON '1')", "json"),
+        ("TRY(json_parse('{\"a\": -1e400}'))", None),
     ],
 )
 def test_values_are_those_of_trino(empty: Database, expression: str, value: str | None) -> None:
@@ -155,6 +156,11 @@ def test_values_are_those_of_trino(empty: Database, expression: str, value: str 
     ("expression", "message"),
     [
         ("json_parse('[1,]')", "Cannot convert value to JSON: '[1,]'"),
+        ("json_parse('{\"a\": 1e400}')", "Cannot convert value to JSON: '{\"a\": 1e400}'"),
+        (
+            "json_parse('{\"a\":' || rpad('', 20000, '[') || rpad('', 20000, ']') || '}')",
+            'Cannot convert value to JSON: \'{"a":[[',
+        ),
         ("is_json_scalar('x')", "Invalid JSON value: 'x'"),
         ("CAST(JSON '[1]' AS BIGINT)", "Cannot cast [1] to bigint"),
         ("CAST(JSON '1' AS TIMESTAMP)", "Cannot cast json to timestamp"),

@@ -42,7 +42,7 @@ class _Judge:
 
     def _run(self, table: str, columns: Columns) -> Backtest:
         database, _, name = table.partition(".")
-        layout = Layout("time", columns.dimensions, columns.measures, "zone_name", "measure_name")
+        layout = Layout("time", columns.dimensions, columns.measures, columns.zone, "measure_name")
         return Backtest(RuleSet(self._rules), TableId(self._order.account, database, name), layout)
 
     def judge(self, pieces: Iterator[tuple[Piece, pa.Table]]) -> Verdict:

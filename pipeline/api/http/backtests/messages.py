@@ -10,6 +10,7 @@ class Columns(msgspec.Struct, frozen=True):
 
     dimensions: tuple[str, ...]
     measures: tuple[str, ...]
+    zone: str | None
 
 
 class Order(msgspec.Struct, frozen=True):

@@ -69,7 +69,7 @@ def run(history: History, wanted: Wanted) -> Verdict:
 def _columns(layout: Layout, rules: tuple[Rule, ...]) -> Columns:
     """Those that the rules need."""
     needed = {measure for rule in rules for measure in rule.measures}
-    return Columns(layout.dimensions, tuple(name for name in layout.measures if name in needed))
+    return Columns(layout.dimensions, tuple(name for name in layout.measures if name in needed), layout.zone)
 
 
 def _pieces(wanted: Wanted) -> Iterator[tuple[int, int]]:
@@ -81,7 +81,8 @@ def _feed(
 ) -> None:
     """Pass the rows of a span on, by halves if there are many."""
     start_ns, stop_ns = span_ns
-    names = ("time", "measure_name", "zone_name", *columns.dimensions, *columns.measures)
+    zone = () if columns.zone is None else (columns.zone,)
+    names = ("time", "measure_name", *zone, *columns.dimensions, *columns.measures)
     with history.answer(select(table, start_ns, stop_ns, columns=names), ROWS) as answer:
         if not answer.truncated:
             _say(judge, Piece(f"{table.database}.{table.table}", stop_ns))

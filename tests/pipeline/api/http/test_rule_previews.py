@@ -14,6 +14,11 @@ import pytest
 from pipeline.api.http.backtests import running
 from pipeline.api.http.backtests.judging import verdict_of
 from pipeline.api.http.backtests.messages import Columns, Order, Piece, Verdict
+from pipeline.log.frame import FrameKind, encode_frame
+from pipeline.log.topics import READINGS
+from store.catalog.catalog import TableSettings
+from store.endpoint import WriteRecord, encode_write
+from store.record import MeasureType, TableId
 from tests.support.http_service import NOW_NS, NS, HttpService
 
 TOKENS = {"seven": "farm-7", "eight": "farm-8"}
@@ -24,7 +29,7 @@ groups:
     rules:
       - {alert: TooHot, measure: temperature, range: {max: 32}, labels: {severity: warning}}
 """
-COLUMNS = Columns(("sensor",), ("temperature",))
+COLUMNS = Columns(("sensor",), ("temperature",), "zone_name")
 
 
 def told(order: Order, *pieces: tuple[int, list[tuple[int, str, float]]]) -> io.BufferedReader:
@@ -117,6 +122,30 @@ async def test_the_alerts_of_the_last_hour(service: HttpService, monkeypatch: py
     ]
     assert (found["rows"], found["alerts"], found["until"], found["to"]) == (60, 2, *["2026-11-23T10:00:00Z"] * 2)
     assert found["sensors"][0]["sensor"] == "greenhouse=gh-1 region=eu sensor=s1 zone=north"
+
+
+@pytest.mark.processes
+async def test_a_table_that_knows_no_zones_is_judged(service: HttpService) -> None:
+    found = [(NOW_NS - 60 * NS, 1.0), (NOW_NS - 30 * NS, 33.0)]
+    records = [
+        WriteRecord((("sensor", "m-1"),), "climate", at_ns, 1, (("temperature", MeasureType.DOUBLE, value),))
+        for at_ns, value in found
+    ]
+    service.store.catalog.create_table(TableId("farm-7", "farm", "meters"), TableSettings())
+    payload = encode_write("farm", "meters", records)
+    await service.appender.append(
+        READINGS, encode_frame(FrameKind.WRITE_RECORDS, [NOW_NS], ["farm-7"], [""], [payload])
+    )
+    service.take_in()
+    rules = RULES.replace("farm.climate", "farm.meters")
+
+    async with service.client("seven") as http:
+        answer = await http.post("/v1/rules/backtest", json={"text": rules, "from": "2h"})
+
+    assert answer.status_code == 200, answer.text
+    assert [(one["dimensions"], one["zone"], one["value"]) for one in answer.json()["found"]] == [
+        ({"sensor": "m-1"}, None, 33.0)
+    ]
 
 
 async def test_what_cannot_be_judged_is_refused(service: HttpService) -> None:
