@@ -342,8 +342,10 @@ class Config(Section):
 
         None: any, as nothing is told or done without a token.
         """
-        if self.http.tokens and not self.http.hosts:
-            return None
+        return None if self.http.tokens and not self.http.hosts else self.own_hosts(own_name)
+
+    def own_hosts(self, own_name: str) -> AnsweredHosts:
+        """The names of this server, as far as the configuration knows them, and `own_name` of this machine."""
         addresses = (self.http.address, self.peers.advertise, self.console.address)
         urls = (self.console.url, self.console.api)
         return AnsweredHosts.of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,11 +64,12 @@ def listener_settings(config: Config) -> ListenerSettings:
 
 
 @contextmanager
-def _answering(address: Address | None, stop: asyncio.Event) -> Iterator[None]:
-    """Serve /metrics and /healthz at `address`, if there is one; if the server ends by itself, `stop` is set.
+def _answering(config: Config, stop: asyncio.Event) -> Iterator[None]:
+    """Serve /metrics and /healthz at `listener.metrics`, if there is one; if the server ends by itself, `stop` is set.
 
     Raises PortTaken if another process has the port, and at the end the error that ended the server.
     """
+    address = config.listener.metrics
     if address is None:
         yield
         return
@@ -80,7 +82,7 @@ def _answering(address: Address | None, stop: asyncio.Event) -> Iterator[None]:
         loop.call_soon_threadsafe(stop.set)
 
     with taken_ports_explained(address, "listener.metrics"):
-        server = metrics_server(address, fail)
+        server = metrics_server(address, config.own_hosts(socket.gethostname()), fail)
     server.start()
     log.info("metrics at http://%s/metrics", Address(*server.address))
     try:
@@ -119,7 +121,7 @@ async def _run(config: Config) -> None:
         partition_of = partitioner_of(config.tables, appender.partitions_of(READINGS))
         if partition_of is not None:
             settings = replace(settings, batch=replace(settings.batch, close_after_s=PARTITIONED_CLOSE_AFTER_S))
-        with _answering(config.listener.metrics, stop), _identity(config) as identity:
+        with _answering(config, stop), _identity(config) as identity:
             await serve(
                 settings,
                 appender,

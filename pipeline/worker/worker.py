@@ -220,7 +220,7 @@ class Worker:
         address = self.config.http.metrics
         if address is not None:
             with taken_ports_explained(address, "http.metrics"):
-                server = metrics_server(address, fail)
+                server = metrics_server(address, self.config.own_hosts(socket.gethostname()), fail)
             server.start()
             log.info("metrics at http://%s/metrics", Address(*server.address))
 

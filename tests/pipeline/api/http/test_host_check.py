@@ -9,6 +9,8 @@ import httpx
 import pytest
 
 from pipeline.api.http.app import create_app
+from pipeline.api.http.metrics_server import metrics_server
+from pipeline.base.quantities import Address
 from pipeline.base.web_hosts import AnsweredHosts
 from tests.support.http_service import HttpService
 
@@ -49,3 +51,21 @@ async def test_pages_of_others_change_nothing(checked: httpx.AsyncClient) -> Non
         "https://other.example",
     )
     assert (own.status_code, allowed.status_code) == (200, 200)
+
+
+@pytest.mark.parametrize(("host", "rebound"), [("127.0.0.1", 421), ("0.0.0.0", 200)])
+def test_metrics_without_a_token_are_for_names_of_this_server_where_nobody_else_can_ask(
+    host: str, rebound: int
+) -> None:
+    failed: list[BaseException] = []
+    server = metrics_server(Address(host, 0), AnsweredHosts.of(["gauge.example"]), failed.append)
+    server.start()
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{server.address[1]}") as http:
+            names = ("127.0.0.1", "localhost:9465", "gauge.example", "rebound.example", "gateway.farm.svc:9464")
+            told = [http.get("/metrics", headers={"host": name}).status_code for name in names]
+    finally:
+        server.stop()
+
+    assert told == [200, 200, 200, rebound, rebound]
+    assert failed == []
