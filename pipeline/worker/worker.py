@@ -29,6 +29,7 @@ from pipeline.alerting.archive.starting import start_offset
 from pipeline.alerting.dead_letters_to_archive import dead_letters_to_archive
 from pipeline.alerting.receivers import AlertsPartition
 from pipeline.api.http.app import create_app
+from pipeline.api.http.checkup import Checkup, Findings
 from pipeline.api.http.metrics_server import metrics_server
 from pipeline.api.http.server import HttpServer
 from pipeline.api.http.services import Services
@@ -88,14 +89,20 @@ FOR_GOOD = 2  # exit code: `up` does not restart the worker
 SWITCH_INTERVAL_S = 0.0005
 
 
-def run(config: Config, again: Callable[[], Config], file: Path | None = None) -> None:
+def run(
+    config: Config,
+    again: Callable[[], Config],
+    file: Path | None = None,
+    examine: Callable[[], Findings] | None = None,
+) -> None:
     """Run a worker until SIGTERM or SIGINT, then end the process. `again` loads the configuration again, from `file`.
 
+    `examine` is the doctor, for HTTP; it may block for some seconds. None: there is none.
     Raises ConfigError, LogLocked, RuleFileError before it starts.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     damage.observe(metrics.count_damage)
-    asyncio.run(Worker(config, again, file).run())
+    asyncio.run(Worker(config, again, file, examine).run())
     # Everything is saved and closed. A normal exit of the interpreter would wait for threads that run abandoned
     # queries, and DuckDB's bindings would print warnings about their references to standard error.
     logging.shutdown()
@@ -134,9 +141,16 @@ async def _fail_with(app: App) -> None:
 class Worker:
     """All parts of one worker process."""
 
-    def __init__(self, config: Config, again: Callable[[], Config], file: Path | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        again: Callable[[], Config],
+        file: Path | None = None,
+        examine: Callable[[], Findings] | None = None,
+    ) -> None:
         layout = config.layout
         self.config = config
+        self.checkup = None if examine is None else Checkup(examine)
         self.http_tls = None if config.http_tls is None else ReloadingContext(config.http_tls, "http", Counted)
         self.held = contextlib.ExitStack()
         self.held.enter_context(sole(layout.worker_lock, "streamgauge worker"))
@@ -303,6 +317,7 @@ class Worker:
 
         return replace(
             services,
+            doctor=self.checkup,
             steps=self.steps,
             rules=self.book,
             rule_files=lambda: self.rules.generation.files,

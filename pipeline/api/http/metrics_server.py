@@ -1,8 +1,8 @@
 """`/healthz` and `/metrics` at an address of their own, without tokens: for supervisors and scrapers.
 
 At a loopback address they answer for names of this server only, as the API without tokens does. At another address for
-any name: Prometheus asks by names of Compose services, pods and machines, which nothing here knows, and what it reads
-are figures that change nothing. Who reaches such an address is for the network to decide.
+any name: Prometheus asks by names of Compose services, pods and machines, which nothing here knows, and what it is
+told changes nothing. Who reaches such an address is for the network to decide.
 """
 
 from __future__ import annotations

@@ -211,6 +211,30 @@ class Workers(TypedDict):
     workers: list[Worker]
 
 
+class Finding(TypedDict):
+    """What a check of the doctor found."""
+
+    check: Annotated[str, Field(description="what was looked at, as `disk`")]
+    level: Annotated[str, _one_of("ok", "warn", "fail", description="warn: works, but is a risk")]
+    what: Annotated[str, Field(description="what was found")]
+    remedy: Annotated[str, Field(description="what to do about it; empty if all is well")]
+
+
+_FINDING = {
+    "check": "certificates",
+    "level": "warn",
+    "what": "http.tls.certificate: /etc/streamgauge/http.pem expires on 2026-12-01",
+    "remedy": "renew it; see why its renewal did not",
+}
+
+
+@_shown(findings=[_FINDING])
+class Examined(TypedDict):
+    """The findings of the doctor, in the order of its checks."""
+
+    findings: list[Finding]
+
+
 _LATEST = {
     "table": "agriculture.readings",
     "zone": "gh-01/north",

@@ -14,6 +14,7 @@ from fastapi.security import HTTPBearer
 from pipeline.alerting.archive.alerts import AlertArchive
 from pipeline.alerting.archive.dead_letters import DeadLetterArchive
 from pipeline.alerting.routing.plan import AlertPlan, plan_for
+from pipeline.api.http.checkup import Checkup
 from pipeline.api.http.console_place import ConsolePlace
 from pipeline.api.http.credentials import Credentials, Who
 from pipeline.api.http.forwarding import TopicOwners
@@ -107,6 +108,7 @@ class Services:
     rule_files: Callable[[], Sequence[tuple[str, str]]] = tuple  # in force: their names and texts
     reload: Callable[[], Awaitable[Reloaded]] | None = None  # the rule files
     detectors: Callable[[Wanted], Awaitable[list[RuleDetectors]]] | None = None  # of rules of this worker
+    doctor: Checkup | None = None
     steps: Steps | None = None  # of the host's clock; None: not watched
     topic_owners: TopicOwners | None = None  # if there are other workers
     internal: Internal | None = None  # as above

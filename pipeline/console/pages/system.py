@@ -57,6 +57,15 @@ async def system(request: Request) -> Response:
     )
 
 
+async def findings(request: Request) -> Response:
+    """What the doctor finds, what fails first: a part of the page, as it takes some seconds."""
+    site = site_of(request)
+    visitor = await site.visitor(request)
+    found = (await site.api.get(visitor.token, "/v1/doctor"))["findings"]
+    by_level = [[one for one in found if one["level"] == level] for level in ("fail", "warn", "ok")]
+    return site.page("system_findings.html", visitor, wrong=by_level[0] + by_level[1], fine=by_level[2])
+
+
 async def cancel(request: Request) -> Response:
     """Cancel a query."""
     site, fields = site_of(request), await form_of(request)
@@ -65,4 +74,8 @@ async def cancel(request: Request) -> Response:
     return RedirectResponse("/system", 303)
 
 
-ROUTES = (Route("/system", system), Route("/system/cancel", cancel, methods=["POST"]))
+ROUTES = (
+    Route("/system", system),
+    Route("/system/findings", findings),
+    Route("/system/cancel", cancel, methods=["POST"]),
+)

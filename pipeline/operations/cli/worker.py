@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Mapping
+from functools import partial
 
 import click
 
@@ -33,6 +35,12 @@ def worker(loaded: Loaded) -> None:
     begin_logging("worker")
     try:
         with taken_ports_explained(loaded.config.http.address, "http.address"):
-            run(loaded.config, loaded.again, loaded.path)
+            run(loaded.config, loaded.again, loaded.path, partial(_examine, loaded))
     finally:  # after a failure; otherwise DuckDB's bindings warn about uncollected objects
         gc.unfreeze()
+
+
+def _examine(loaded: Loaded) -> list[Mapping[str, str]]:
+    from pipeline.operations.doctor.running import findings_of  # noqa: PLC0415  # slow to import, and rarely asked for
+
+    return findings_of(loaded.config, loaded.again)

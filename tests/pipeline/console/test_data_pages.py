@@ -6,10 +6,12 @@ import html
 import json
 import re
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from pipeline.api.http.checkup import Checkup
 from pipeline.console.pages import device
 from pipeline.console.pages.query import marked, picture
 from pipeline.console.sql_text import quoted
@@ -191,6 +193,29 @@ async def test_the_system_page_has_the_tables(filled: ConsolePages) -> None:
     assert re.search(r"farm.climate 1 [\d.]+ (bytes|kB) [\d.]+ B [\d.]+ kB [\d.]+ B 2026-11-23", text)
     assert "127.0.0.1:8080 0 " in text
     assert "farm.climate sensor 1 1 s-1 1" in text
+
+
+async def test_the_doctor_is_asked_for_administrators(guarded: ConsolePages) -> None:
+    wrong = [{"check": "disk", "level": "warn", "what": "3 GiB <free>", "remedy": "make room"}]
+    wrong.append({"check": "clock", "level": "fail", "what": "it says 1970", "remedy": "set it"})
+    fine = [{"check": "memory", "level": "ok", "what": "enough", "remedy": ""}]
+    services = guarded.service.app.state.services
+    guarded.service.app.state.services = replace(services, doctor=Checkup(lambda: [*wrong, *fine]))
+
+    await guarded.sign_in("token-of-farm-7")
+    page, text = await guarded.browser.get("/system"), await guarded.text("/system/findings")
+    guarded.service.app.state.services = replace(services, doctor=Checkup(lambda: fine))
+    nothing = await guarded.text("/system/findings")
+    await guarded.sign_in("reader-of-farm-7")
+    of_reader = await guarded.browser.get("/system")
+
+    assert 'hx-get="/system/findings"' in page.text
+    assert "clock fail it says 1970 set it disk warn 3 GiB <free> make room" in text
+    assert "1 findings are ok" in text
+    assert nothing.startswith("Nothing is wrong.")
+    assert "hx-get" not in of_reader.text
+    assert "streamgauge doctor" in of_reader.text
+    assert "admin" in await guarded.text("/system/findings", 403)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 from fastapi.routing import iter_route_contexts
 from jsonschema import Draft202012Validator, FormatChecker
 
+from pipeline.api.http.checkup import Checkup
 from pipeline.api.http.routes import query
 from pipeline.base.clock import Step, Steps
 from pipeline.config.roles import Role
@@ -42,6 +43,7 @@ SOME_BODIES: list[tuple[dict[str, Any], int]] = [
     ({"json": {"nothing": 1}}, 400),
 ]
 
+FINDING = {"check": "disk", "level": "warn", "what": "3 GiB are free", "remedy": "make room"}
 Call = tuple[str, str, dict[str, Any], int]
 FORMATS = FormatChecker(formats=[])
 FORMATS.checks("date-time", raises=ValueError)(lambda text: text is None or datetime.fromisoformat(text))
@@ -64,7 +66,11 @@ async def asked(tmp_path: Path) -> AsyncIterator[HttpService]:
     steps.note(Step(NOW_NS - NS, NOW_NS))
     book = RuleBook(RuleSet(tuple(found)), OwnedPartitions(0), lambda: {"farm.water"})
     service.app.state.services = replace(
-        service.app.state.services, rules=book, steps=steps, detectors=learnt_by(service, "default")
+        service.app.state.services,
+        rules=book,
+        steps=steps,
+        detectors=learnt_by(service, "default"),
+        doctor=Checkup(lambda: [FINDING]),
     )
     async with service.app.router.lifespan_context(service.app):
         topic = "greenhouse/eu/gh-1/north/s1"
@@ -110,6 +116,7 @@ def calls(letter_id: str) -> list[Call]:
         "/v1/dimensions": 200,
         "/v1/dimensions?top=-1": 400,
         "/v1/workers": 200,
+        "/v1/doctor": 200,
         "/v1/usage": 200,
         "/v1/latest?zone=nowhere": 404,
         "/v1/latest?limit=0": 400,

@@ -184,6 +184,8 @@ def test_a_running_server_is_told_of_with_what_it_counted(tmp_path: Path) -> Non
         subprocess.run([*publisher, "-t", "hall/d1", "-m", "{no JSON"], check=True, timeout=60)
         before = snapshot(product.data_dir)
         said = wait_for(lambda: with_letters(doctor(tmp_path, FREE_PORTS, *at)), "the dead letter is counted")
+        with product.client() as client:
+            of_http = client.get("v1", "doctor")["findings"]
         after = snapshot(product.data_dir)
         pid = json.loads(Layout(product.data_dir).up_state.read_bytes())["pid"]
 
@@ -192,6 +194,8 @@ def test_a_running_server_is_told_of_with_what_it_counted(tmp_path: Path) -> Non
     assert any(f"in use: process {pid} (" in what for _, what in said.of("data_dir"))
     assert said.of("server")[0][1].startswith("ready; ")
     assert ("warn", "1 dead letters") in said.of("server")
+    assert [found for found in of_http if found["level"] == "fail"] == []
+    assert ("warn", "1 dead letters") in {(found["level"], found["what"]) for found in of_http}
     assert after - before == set()
 
 
