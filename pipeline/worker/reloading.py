@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.alerting.receivers import AlertsPartition
 from pipeline.base import metrics
 from pipeline.base.errors import ConfigError, LogFull
-from pipeline.base.file_watch import FileWatch, stamps_of
+from pipeline.base.file_watch import FileWatch, Stamps, stamps_of
 from pipeline.config import Config
 from pipeline.log.generation import encode_generation
 from pipeline.stream.partitions.manager import PartitionManager
@@ -48,6 +48,7 @@ class Reloading:
     ) -> None:
         self._file = () if file is None else (file,)
         self._watch = FileWatch(stamps_of(self._file))
+        self._refused: Config | None = None  # for its rule files, which are not those in force: they are watched, too
         self._alerts = alerts
         self.append: Callable[[bytes, int], Awaitable[Any]] | None = None
         self._files = files
@@ -58,7 +59,7 @@ class Reloading:
 
     async def look(self) -> None:
         """Read changed files, and put what they say into force; called about each second."""
-        if self._watch.look(stamps_of(self._file)):
+        if self._watch.look(self._stamps()):
             await self._by_itself()
         if await asyncio.to_thread(self._files.poll):
             self._say()
@@ -96,11 +97,12 @@ class Reloading:
 
         Raises ConfigError, RuleFileError; then nothing has changed.
         """
-        self._watch.known = stamps_of(self._file)
+        self._refused = None
+        self._watch.known = self._stamps()
         try:
             config = await asyncio.to_thread(self._again)
             await asyncio.to_thread(self._alerts.check, config)
-            is_new = await asyncio.to_thread(self._files.read_again, config)
+            is_new = await asyncio.to_thread(self._read_rules, config)
         except (ConfigError, RuleFileError):
             metrics.config_reloads.labels("refused").inc()
             raise
@@ -109,6 +111,19 @@ class Reloading:
         if is_new:
             self._say()
         return config, is_new
+
+    def _read_rules(self, config: Config) -> bool:
+        """Read the rule files of this configuration; returns whether they are new. Raises RuleFileError."""
+        stamps = stamps_of(config.rule_files)  # before they are read, as those of the configuration were
+        try:
+            return self._files.read_again(config)
+        except RuleFileError:
+            self._refused = config
+            self._watch.known = [*self._watch.known, *stamps]
+            raise
+
+    def _stamps(self) -> Stamps:
+        return stamps_of((*self._file, *(self._refused.rule_files if self._refused else ())))
 
     def _say(self) -> None:
         log.info("%d rules were read from changed files", len(self._files.rules))

@@ -219,6 +219,22 @@ async def test_a_changed_configuration_is_read_once_when_it_was_seen_twice(bench
     assert (counted("loaded") - read, counted("refused") - refused) == ((0, 1) if is_wrong else (1, 0))
 
 
+async def test_a_configuration_refused_for_a_rule_file_is_read_when_that_is_put_right(bench: Bench) -> None:
+    refused, missing = counted("refused"), bench.file.with_name("missing.yaml")
+    bench.change(rules=[str(missing)], silences=[SILENCE])
+    bench.config_file.write_text("rules: [missing.yaml]\n")
+    for _ in range(4):
+        await bench.reloading.look()
+    before = bench.alerts.plan.silences
+    missing.write_text(RULES.format(alert="Second"))
+    for _ in range(4):
+        await bench.reloading.look()
+
+    assert (before, counted("refused") - refused) == ((), 1)
+    assert [silence.why for silence in bench.alerts.plan.silences] == ["repair"]
+    assert [rule.name for rule in bench.book.rules.rules] == ["g/Second"]
+
+
 async def test_settings_that_need_a_restart_are_named(bench: Bench) -> None:
     bench.config = bench.config.model_copy(update={"memory_limit": 123 << 20})
 
