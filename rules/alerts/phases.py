@@ -183,20 +183,22 @@ class Phases:
         count = len(judged)
         anew = np.zeros(count, np.bool_) if judged.anew is None else judged.anew
         eligible = np.ones(count, np.bool_) if judged.eligible is None else judged.eligible
+        lasting = np.zeros(count, np.bool_) if judged.lasting is None else judged.lasting
         changes = []
-        for row, subject, time_ns, value, starts_anew, is_eligible, bounds in zip(
+        for row, subject, time_ns, value, starts_anew, is_eligible, lasts, bounds in zip(
             judged.row[chosen].tolist(),
             judged.subject[chosen].tolist(),
             judged.time_ns[chosen].tolist(),
             judged.value[chosen].tolist(),
             anew[chosen].tolist(),
             eligible[chosen].tolist(),
+            lasting[chosen].tolist(),
             normal.each(chosen, count),
             strict=True,
         ):
             if starts_anew:
                 self._forget_past(subject)
-            change = self._step(row, subject, time_ns, value, bounds) if is_eligible else None
+            change = self._step(row, subject, time_ns, value, bounds, lasts=lasts) if is_eligible else None
             if change is not None:
                 changes.append(change)
         return changes
@@ -208,13 +210,15 @@ class Phases:
         self._forget_recovery(subject)
         self._fired_ns.pop(subject, None)
 
-    def _step(self, row: int, subject: int, time_ns: int, value: float, normal: Normal) -> Change | None:
+    def _step(
+        self, row: int, subject: int, time_ns: int, value: float, normal: Normal, *, lasts: bool
+    ) -> Change | None:
         """One value through the state machine; returns the change, if there is one to report."""
         phase = self.phase.item(subject)
         is_beyond = value < normal.min or value > normal.max
         if phase == _FIRING:
             is_clear = normal.clear_min <= value <= normal.clear_max
-            if not self._is_over(subject, time_ns, is_clear=is_clear, is_beyond=is_beyond):
+            if not self._is_over(subject, time_ns, is_clear=is_clear, is_beyond=is_beyond, lasts=lasts):
                 return None
             self._enter(subject, _OK)
             return Change(row, subject, time_ns, _OK, int(self.onset_ns[subject]), value, None)
@@ -226,7 +230,7 @@ class Phases:
             self.onset_ns[subject] = time_ns
             self._enter(subject, _PENDING)
         onset_ns = int(self.onset_ns[subject])
-        if self.level.hold.samples:
+        if self.level.hold.samples and not lasts:
             self._count[subject] += 1
         if time_ns - onset_ns < self.level.hold.ns or (self._counts and self._count[subject] < self.level.hold.samples):
             return None
@@ -235,7 +239,7 @@ class Phases:
         bound = ("min", normal.min) if value < normal.min else ("max", normal.max)
         return Change(row, subject, time_ns, _FIRING, onset_ns, value, bound)
 
-    def _is_over(self, subject: int, time_ns: int, *, is_clear: bool, is_beyond: bool) -> bool:
+    def _is_over(self, subject: int, time_ns: int, *, is_clear: bool, is_beyond: bool, lasts: bool) -> bool:
         """Whether a firing subject resolves with this value; what it has recovered so far is kept."""
         level, is_over = self.level, is_clear
         if self._keeps:
@@ -245,7 +249,7 @@ class Phases:
                 self._normal_ns[subject] = time_ns
             is_over &= not is_beyond and time_ns - int(self._normal_ns[subject]) >= level.keep_ns
         if level.clear_for.samples:
-            self._count[subject] = self._count[subject] + 1 if is_clear else 0
+            self._count[subject] = self._count[subject] + (not lasts) if is_clear else 0
             is_over &= bool(self._count[subject] >= level.clear_for.samples)
         if self._recovers:
             if not is_clear:

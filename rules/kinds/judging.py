@@ -49,6 +49,7 @@ class Judged:
     eligible   which of them are judged; None: all
     repeats    whether a subject may occur more than once
     anew       which of them restart their signal (`rules.values.ahead`); None: none
+    lasting    which of them are no new values: at a tick, the last one still holds; None: none
     judged     how many have a value, if this is counted
     too_wide   how many have none, because the gap before them was too long
     undefined  how many have none, because what is computed is not a number there
@@ -63,6 +64,7 @@ class Judged:
     eligible: Bools | None
     repeats: bool
     anew: Bools | None = None
+    lasting: Bools | None = None
     judged: int = 0
     too_wide: int = 0
     undefined: int = 0

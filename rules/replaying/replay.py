@@ -26,6 +26,8 @@ from store.record import Int32s, Int64s, MeasureType, RecordBatch, SeriesIndex, 
 from store.values.durations import duration_ns
 
 _STREAM = "replay"
+_ANY_NS = 3600 * 10**9
+"""A span that needs ticks, but not often."""
 
 
 class Replay:
@@ -37,7 +39,7 @@ class Replay:
         self._index: SeriesIndex = registry.of(table)
         self._offset = 0
         self._ticked_ns: int | None = None
-        self.shortest_span_ns = min((span for rule in rules.rules for span in _spans_of(rule)), default=None)
+        self.shortest_span_ns = min((span for rule in rules.rules for span in _spans_of(rule, rules)), default=None)
         """After so long something may change without a reading; None: nothing ever does."""
 
     def series(self, key: SeriesKey, zone: str | None = None) -> int:
@@ -73,21 +75,32 @@ class Replay:
             yield from self.tick(tick_ns)
 
 
-def _spans_of(rule: Rule) -> Iterator[int]:
-    """After how long something may change without a reading."""
+def _spans_of(rule: Rule, rules: RuleSet) -> Iterator[int]:
+    """After how long something may change without a reading, as far as a tick decides when."""
     match rule.condition:
         case Missing() as missing:
             yield missing.least_ns
-        case Zone() | Peers() | Count() as windowed:
+        case Count() as count:
+            # Events leave its window at their own time, whenever the tick is; others only see it then.
+            is_told = any(isinstance(other.condition, Composite) for other in rules.rules)
+            yield duration_ns(count.over) if is_told else _ANY_NS
+            yield from _holds_of(rule)
+        case Zone() | Peers() as windowed:
             yield duration_ns(windowed.over)
         case Detector() as detector:
             yield duration_ns(detector.every)
         case Composite() as composite:
-            holds = (span for of in rule.levels for span in (of.hold.ns, of.clear_for.ns, of.keep_ns))
-            yield from filter(None, (duration_ns(composite.within), *holds))
+            yield from filter(None, (duration_ns(composite.within),))
+            yield from _holds_of(rule)
     if rule.lateness_ns:
         yield rule.lateness_ns
     if rule.no_data is not None:
         yield rule.no_data.after_ns
     if rule.max_alerts is not None:
         yield rule.max_alerts.span_ns
+
+
+def _holds_of(rule: Rule) -> Iterator[int]:
+    """For how long values must hold before something changes."""
+    for level in rule.levels:
+        yield from filter(None, (level.hold.ns, level.clear_for.ns, level.keep_ns))

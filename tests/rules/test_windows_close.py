@@ -108,6 +108,27 @@ def test_events_leave_the_window_as_time_goes_on(second: int, expected: Told) ->
     assert feed.ticks(BEGIN + second) == expected
 
 
+@pytest.mark.parametrize("ticks", [(11, 12, 29), (12, 29), (29,), ()])
+def test_a_drop_is_at_its_own_time_whenever_it_is_noticed(ticks: tuple[int, ...]) -> None:
+    feed = feed_of("count: {over: 10s, min: 1}")
+    at(1, feed, ("a1", 1.0))
+
+    found = [one for second in ticks for one in feed.ticks(BEGIN + second)]
+    found += feed.arrives(BEGIN + 30, ("a1", BEGIN + 30, 1.0))
+
+    assert found == [("zone None", "firing", BEGIN + 11, 0.0), ("zone None", "resolved", BEGIN + 30, 1.0)]
+
+
+@pytest.mark.parametrize("until", [12, 20])
+def test_a_tick_is_no_sample_of_a_group(until: int) -> None:
+    feed = Feed(rules_of("alert: A, measure: temperature, count: {over: 10s, min: 2}, for: 3 samples"))
+    feed.tick(BEGIN - 1, BEGIN)
+    at(1, feed, ("a1", 1.0))
+
+    assert feed.ticks(*range(BEGIN + 2, BEGIN + until)) == []
+    assert at(until, feed, ("a1", 1.0)) == [("zone None", "firing", BEGIN + until, 1.0)]
+
+
 def test_too_few_events_are_noticed_and_held_for_a_time() -> None:
     feed = Feed(rules_of("alert: A, measure: temperature, count: {over: 10s, min: 1}, for: 5s"))
     feed.tick(BEGIN - 1, BEGIN)
