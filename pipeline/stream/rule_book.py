@@ -62,10 +62,10 @@ class Known:
 class RuleBook:
     """The rules of one worker.
 
-    tables    the names of all tables: of the configuration and of the store
+    tables    returns the names of tables: of the configuration, and of an account in the store, or of all
     """
 
-    def __init__(self, rules: RuleSet, owned: OwnedPartitions, tables: Callable[[], set[str]]) -> None:
+    def __init__(self, rules: RuleSet, owned: OwnedPartitions, tables: Callable[[str | None], set[str]]) -> None:
         self.rules = rules
         self.seen: dict[TableId, Seen] = {}
         self._owned = owned
@@ -98,7 +98,7 @@ class RuleBook:
     def warnings(self, rule: Rule, account: str | None = None) -> list[RuleWarning]:
         """Why `rule`, one of these or any other, may never fire; in one account, or in all."""
         work = self._work.get(rule.name, {})
-        found = table_warnings(rule, self._tables())
+        found = table_warnings(rule, self._tables(account))
         for table, seen in list(self.seen.items()):
             mine = account is None or table.account == account
             if mine and RuleSet((rule,)).of(table):

@@ -15,9 +15,11 @@ from pipeline.base.file_watch import FileWatch, stamps_of
 from pipeline.config import Config
 from pipeline.log.generation import Generation
 from rules import RuleFileError, RuleSet, rules_of
+from rules.definition.selection import ACCOUNT
 from rules.errors import Problem
 from rules.files.loading import read_files
 from rules.kinds.missing import Missing
+from store.names import DEFAULT_ACCOUNT
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +85,12 @@ class RuleFiles:
         self.generation, self.rules = generation, rules
         metrics.rule_reloads.labels("changed" if is_new else "unchanged").inc()
         return is_new
+
+    def shown_to(self, account: str) -> list[tuple[str, str]]:
+        """The names and texts of the files without rules that are for other accounts alone; to `default` all."""
+        files, rules = self.generation.files, self.rules.rules
+        others = {rule.file for rule in rules if account not in rule.where.get(ACCOUNT, (account,))}
+        return [(file, text) for file, text in files if account == DEFAULT_ACCOUNT or file not in others]
 
     def poll(self) -> bool:
         """Read them if one was changed, added or removed; returns whether they say something else.

@@ -280,8 +280,8 @@ class Worker:
         self.reloading.append = self.usage.append = outlets.readings
         await records_to_alerts(stream, outlets.alerts)
 
-    def _table_names(self) -> set[str]:
-        return {table.name for table in self.config.tables} | self.partitions.table_names()
+    def _table_names(self, account: str | None) -> set[str]:
+        return {table.name for table in self.config.tables} | self.partitions.table_names(account)
 
     def _start_offset(self, topic: str, partition: int) -> int | None:
         """The saved position of a consumer."""
@@ -320,7 +320,7 @@ class Worker:
             doctor=self.checkup,
             steps=self.steps,
             rules=self.book,
-            rule_files=lambda: self.rules.generation.files,
+            rule_files=self.rules.shown_to,
             reload=reload,
             detectors=detectors,
             receivers=lambda: self.alerts_partition.config.receivers,

@@ -105,7 +105,7 @@ class Services:
     receivers: Callable[[], Sequence[Receiver]] = tuple  # of alerts, of the configuration of this moment
     plan: Callable[[], AlertPlan] = plan_for  # of alerts, as above
     rules: RuleBook | None = None
-    rule_files: Callable[[], Sequence[tuple[str, str]]] = tuple  # in force: their names and texts
+    rule_files: Callable[[str], Sequence[tuple[str, str]]] = lambda _: ()  # shown to an account: names and texts
     reload: Callable[[], Awaitable[Reloaded]] | None = None  # the rule files
     detectors: Callable[[Wanted], Awaitable[list[RuleDetectors]]] | None = None  # of rules of this worker
     doctor: Checkup | None = None

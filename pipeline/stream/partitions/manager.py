@@ -64,9 +64,10 @@ class PartitionManager:
         self.over_storage: Callable[[str], str | None] = lambda _: None  # why nothing more of an account is stored
         self._fenced: set[Partition] = set()
 
-    def table_names(self) -> set[str]:
-        """The names (database.table) of all existing tables of every account."""
-        return {f"{info.table.database}.{info.table.table}" for info in self.store.catalog.all_tables()}
+    def table_names(self, account: str | None) -> set[str]:
+        """The names (database.table) of all existing tables of an account; None: of every one."""
+        tables = (info.table for info in self.store.catalog.all_tables())
+        return {f"{table.database}.{table.table}" for table in tables if account in (None, table.account)}
 
     async def assigned(self, numbers: set[int]) -> None:
         """Own exactly these partitions of [readings] from now on."""

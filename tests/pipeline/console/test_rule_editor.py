@@ -26,8 +26,8 @@ RULES = """groups:
 async def editor(console: ConsolePages) -> ConsolePages:
     """With a sensor of which every 20th reading of an hour is too hot."""
     app = console.service.app
-    book = RuleBook(RuleSet(), OwnedPartitions([]), lambda: {"farm.climate"})
-    app.state.services = replace(app.state.services, rules=book, rule_files=lambda: [("climate.yaml", RULES)])
+    book = RuleBook(RuleSet(), OwnedPartitions([]), lambda _: {"farm.climate"})
+    app.state.services = replace(app.state.services, rules=book, rule_files=lambda _: [("climate.yaml", RULES)])
     now_ns = console.service.clock()
     readings = [
         {"ts": now_ns - minute * 60 * NS, "temperature": 20.0 if minute % 20 else 33.0} for minute in range(59, 0, -1)

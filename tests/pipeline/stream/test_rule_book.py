@@ -25,7 +25,7 @@ groups:
 def test_a_rule_on_a_text_measure_is_told_once_and_is_doubtful(caplog: pytest.LogCaptureFixture) -> None:
     found, problems = parse_rules(RULES, "rules.yaml")
     assert not problems
-    book = RuleBook(RuleSet(tuple(found)), OwnedPartitions(1), lambda: {"farm.air"})
+    book = RuleBook(RuleSet(tuple(found)), OwnedPartitions(1), lambda _: {"farm.air"})
     seen = {TABLE: Seen(TABLE, {"state": MeasureType.VARCHAR}, frozenset({"readings"}), {})}
 
     with caplog.at_level(logging.WARNING):
@@ -35,6 +35,16 @@ def test_a_rule_on_a_text_measure_is_told_once_and_is_doubtful(caplog: pytest.Lo
     (told,) = caplog.messages
     assert told.startswith(f"the rule g/Bad (rules.yaml) may never fire: the measure state of {TABLE} is varchar")
     assert REGISTRY.get_sample_value("streamgauge_rules_with_warnings") == 1
+
+
+def test_warnings_for_an_account_name_its_own_tables() -> None:
+    tables: dict[str | None, set[str]] = {None: {"farm.aid", "farm.aim"}, "farm-7": {"farm.aid"}}
+    (rule,), _ = parse_rules(RULES, "rules.yaml")
+    book = RuleBook(RuleSet(), OwnedPartitions(1), tables.__getitem__)
+    texts = [warning.text for account in (None, "farm-7") for warning in book.warnings(rule, account)]
+
+    assert ["farm.aim" in text for text in texts] == [True, False]
+    assert "farm.aid" in texts[1]
 
 
 def test_what_rules_could_not_judge_is_counted_by_its_reason() -> None:

@@ -107,3 +107,12 @@ def test_expected_devices_are_refused_where_no_worker_sees_all(tmp_path: Path) -
     assert len(read_rules([file])[1]) == 1
     with pytest.raises(RuleFileError, match="rule a/Hot: `expect` needs a log with one partition, this one has 4"):
         read_rules([file], 4)
+
+
+def test_files_for_other_accounts_alone_are_shown_to_the_default_account_only(folder: Path) -> None:
+    (folder / "b.yaml").write_text(RULES.format(name="b") + "        where: {account: [farm-8, farm-9]}\n")
+    files = files_of(folder)
+    shown = {account: [Path(file).name for file, _ in files.shown_to(account)] for account in ("farm-7", "farm-8")}
+
+    assert shown == {"farm-7": ["a.yaml"], "farm-8": ["a.yaml", "b.yaml"]}
+    assert files.shown_to("default") == list(files.generation.files)

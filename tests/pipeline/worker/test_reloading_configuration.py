@@ -59,7 +59,7 @@ class Bench:
             partitions.append(Partition(number, name, nothing, nothing, rules, nothing, 0))
         self.owned = OwnedPartitions(2, partitions)
         self.manager: Any = SimpleNamespace(owned=self.owned, rules=self.files.generation)
-        self.book = RuleBook(self.files.rules, self.owned, lambda: {"farm.air"})
+        self.book = RuleBook(self.files.rules, self.owned, lambda _: {"farm.air"})
         self.archive = AlertArchive(folder / "alerts.sqlite")
         alerts = AlertsPartition(self.config, self.archive, "0123456789abcdef/alerts/0")
         self.alerts = alerts

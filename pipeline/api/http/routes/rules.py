@@ -62,9 +62,12 @@ def rules(parts: Parts, account: Account) -> responses.Rules:
 
 @router.get("/files", summary="The rule files in force", **answers(responses.RuleFiles, 403))
 async def files(parts: Parts, who: Annotated[Who, Depends(who)]) -> responses.RuleFiles:
-    """As they were read last, without an error. They may be about all accounts: needs `admin`."""
+    """As they were read last, without an error. Needs `admin`, as a file may be about all accounts.
+
+    Files with rules that are for other accounts alone are shown to the account `default` only.
+    """
     who.need(Role.ADMIN, "reading the rule files")
-    return {"files": [{"file": file, "text": text} for file, text in parts.rule_files()]}
+    return {"files": [{"file": file, "text": text} for file, text in parts.rule_files(who.account)]}
 
 
 @router.get("/schema", summary="The JSON schema of rule files", **answers(responses.RuleSchema))

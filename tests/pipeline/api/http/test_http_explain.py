@@ -35,7 +35,7 @@ async def service(tmp_path: Path) -> AsyncIterator[HttpService]:
     assert not problems
     rules = RuleSet(tuple(found))
     made.app.state.services = replace(
-        made.app.state.services, rules=RuleBook(rules, OwnedPartitions([]), lambda: {"farm.climate"})
+        made.app.state.services, rules=RuleBook(rules, OwnedPartitions([]), lambda _: {"farm.climate"})
     )
     async with made.app.router.lifespan_context(made.app):
         yield made
@@ -106,7 +106,7 @@ async def test_an_alert_of_another_account_or_of_a_rule_that_is_gone(service: Ht
     alert = await fired(service)
     async with service.client("eight") as http:
         assert (await http.get(f"/v1/alerts/{alert.id}/explain")).status_code == 404
-    gone = RuleBook(RuleSet(), OwnedPartitions([]), set)
+    gone = RuleBook(RuleSet(), OwnedPartitions([]), lambda _: set())
     service.app.state.services = replace(service.app.state.services, rules=gone)
     async with service.client("seven") as http:
         answer = await http.get(f"/v1/alerts/{alert.id}/explain")

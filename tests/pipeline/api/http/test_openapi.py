@@ -64,7 +64,7 @@ async def asked(tmp_path: Path) -> AsyncIterator[HttpService]:
     assert not problems
     steps = Steps("worker")
     steps.note(Step(NOW_NS - NS, NOW_NS))
-    book = RuleBook(RuleSet(tuple(found)), OwnedPartitions(0), lambda: {"farm.water"})
+    book = RuleBook(RuleSet(tuple(found)), OwnedPartitions(0), lambda _: {"farm.water"})
     service.app.state.services = replace(
         service.app.state.services,
         rules=book,
