@@ -1,7 +1,7 @@
 """The lanes: which tests start processes, how many examples hypothesis makes, and an order that shares processes.
 
 `make check` runs what is marked neither `processes` nor `soak`, and a test that is not marked may start none.
-`make test` leaves out `soak`; `make soak` runs everything, with ten times the examples.
+`make test` leaves out `soak`; `make soak` runs everything, with twenty times the examples.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["pytest_addoption"]
 
 # Time says nothing on a busy machine; a test names its number of examples by `examples`, if it is not the profile's.
-for lane, count in {"check": 10, "test": 100, "soak": 1_000}.items():
+for lane, count in {"check": 10, "test": 50, "soak": 1_000}.items():
     settings.register_profile(lane, deadline=None, max_examples=count, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("test")
 

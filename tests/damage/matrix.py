@@ -80,7 +80,7 @@ class Case:
 def cases() -> list[Case]:
     """All of them; in `make check` a sixth."""
     rows = ((subject, kind) for subject in SUBJECTS for kind in subject.kinds)
-    every = 6 if settings().max_examples < 100 else 1
+    every = 6 if settings().max_examples < 50 else 1
     return [
         Case(subject, kind, change)
         for row, (subject, kind) in enumerate(rows)

@@ -11,7 +11,7 @@ from hypothesis import settings
 from tests.simulation import edges
 from tests.simulation.plants import PLANTS
 
-SEEDS = {10: 10, 100: 400, 1_000: 100_000}
+SEEDS = {10: 10, 50: 200, 1_000: 100_000}
 """By the number of examples of the lane: `make check`, `make test`, `make soak`."""
 
 SOME_ONE_IN = {10: 10}
@@ -40,7 +40,7 @@ def _seeds(config: pytest.Config) -> range:
     if asked is not None:
         return range(asked, asked + 1)
     first = config.getoption("--simulation-from")
-    return range(first, first + (config.getoption("--simulation-seeds") or SEEDS.get(settings().max_examples, 400)))
+    return range(first, first + (config.getoption("--simulation-seeds") or SEEDS.get(settings().max_examples, 200)))
 
 
 def _in_parts(metafunc: pytest.Metafunc, name: str, seeds: range) -> None:
