@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pipeline.console.arriving import newest_messages
+from pipeline.console.live_messages import LiveMessages
 from pipeline.console.site import Site, Visitor, site_of
 
 MOST_SERIES = 50
@@ -66,7 +66,12 @@ async def _letters(site: Site, visitor: Visitor, topic: str | None) -> Mapping[s
 
 
 async def _messages(site: Site, visitor: Visitor, topic: str | None) -> Sequence[Mapping[str, Any]]:
-    return () if topic is None else await newest_messages(site, visitor.token, topic)
+    """The newest of the device, as sent and as understood."""
+    if topic is None:
+        return ()
+    arriving = LiveMessages(site.api, visitor.token, topic)
+    await arriving.look()
+    return arriving.newest
 
 
 def _name(name: str) -> str:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from pipeline.console.arriving import newest_messages
+from pipeline.console.live_messages import LiveMessages
 from pipeline.console.site import form_of, site_of
 
 MOST_LETTERS = 25
@@ -21,6 +21,8 @@ async def page(request: Request) -> Response:
     topic, reason = request.query_params.get("topic") or "#", request.query_params.get("reason") or None
     parameters = (("limit", str(MOST_LETTERS)), *((("reason", reason),) if reason else ()))
     letters = await site.api.get(visitor.token, "/v1/dead-letters", parameters)
+    arriving = LiveMessages(site.api, visitor.token, topic)
+    await arriving.look()
     return site.page(
         "ingest.html",
         visitor,
@@ -29,7 +31,7 @@ async def page(request: Request) -> Response:
         topic=topic,
         reason=reason,
         letters=letters["dead_letters"],
-        messages=await newest_messages(site, visitor.token, topic),
+        messages=arriving.newest,
     )
 
 
@@ -38,12 +40,13 @@ async def live(request: Request) -> Response:
     site = site_of(request)
     visitor = await site.visitor(request)
     topic = request.query_params.get("topic") or "#"
+    arriving = LiveMessages(site.api, visitor.token, topic)
 
     async def render() -> Mapping[str, str]:
-        messages = await newest_messages(site, visitor.token, topic)
-        return {"messages": site.pages.render("ingest_messages.html", messages=messages)}
+        await arriving.heard()
+        return {"messages": site.pages.render("ingest_messages.html", messages=arriving.newest)}
 
-    return site.live(request, visitor, ("ingest", topic), render)
+    return site.live(request, visitor, ("ingest", topic), render, arriving)
 
 
 async def attempt(request: Request) -> Response:

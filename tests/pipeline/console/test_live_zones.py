@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
-import orjson
 import pytest
 
 from pipeline.base.errors import ServerUnreachable
-from pipeline.console import live_zones
-from pipeline.console.api import Api
+from pipeline.console import following
 from pipeline.console.live_zones import LiveZones
 from tests.support.broker_intake import until
+from tests.support.told_events import ToldEvents
 
 
 def zones(**sensors: int) -> tuple[str, Any]:
@@ -27,36 +23,13 @@ def totals(series: int) -> tuple[str, Any]:
     return "devices", {"series": series, "records_per_second": None, "devices": []}
 
 
-class Told:
-    """An API whose `/v1/live` sends what it is given; None ends a connection."""
-
-    def __init__(self) -> None:
-        self.events: asyncio.Queue[tuple[str, Any] | None] = asyncio.Queue()
-        self.asked: list[str] = []
-        transport = httpx.MockTransport(self._answer)
-        self.api = Api(httpx.AsyncClient(transport=transport, base_url="http://api.test"))
-
-    def tell(self, *events: tuple[str, Any] | None) -> None:
-        for event in events:
-            self.events.put_nowait(event)
-
-    async def _answer(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(str(request.url.params))
-        return httpx.Response(200, content=self._stream())
-
-    async def _stream(self) -> AsyncIterator[bytes]:
-        while (event := await self.events.get()) is not None:
-            kind, data = event
-            yield f"event: {kind}\ndata: ".encode() + orjson.dumps(data) + b"\n\n: ping\n\n"
-
-
 @pytest.fixture(autouse=True)
 def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_zones, "AGAIN_S", 0)
+    monkeypatch.setattr(following, "AGAIN_S", 0)
 
 
 async def test_what_changes_is_added_to_what_there_was() -> None:
-    told = Told()
+    told = ToldEvents()
     async with LiveZones(told.api, None, "temperature") as live:
         told.tell(zones(north=1, south=2), totals(3))
         await live.heard()
@@ -71,7 +44,7 @@ async def test_what_changes_is_added_to_what_there_was() -> None:
 
 
 async def test_alerts_may_have_changed_at_first_and_after_each_event_of_theirs() -> None:
-    told = Told()
+    told = ToldEvents()
     async with LiveZones(told.api, None, None) as live:
         told.tell(zones(), totals(0))
         await live.heard()
@@ -87,7 +60,7 @@ async def test_alerts_may_have_changed_at_first_and_after_each_event_of_theirs()
     [(None, "has ended the events"), (("unavailable", {"detail": "worker-2 is silent"}), "worker-2 is silent")],
 )
 async def test_trouble_is_told_until_everything_was_heard_anew(event: tuple[str, Any] | None, trouble: str) -> None:
-    told = Told()
+    told = ToldEvents()
     async with LiveZones(told.api, None, None) as live:
         told.tell(zones(gone=1), totals(1), event)
         await until(lambda: len(told.asked) == 2)
