@@ -40,23 +40,34 @@ class Scored:
         return int(np.count_nonzero(self.score >= ALERT))
 
 
-def scored(path: Path, time: str, value: str, by: Sequence[str], peers: str | None, probation: float) -> Scored:
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The names of those that are read. by: rows that differ in them are of different series."""
+
+    time: str
+    value: str
+    by: Sequence[str] = ()
+    peers: str | None = None
+
+
+def scored(path: Path, columns: Columns, *, probation: float, time_zone: str) -> Scored:
     """The score of each row of a CSV or Parquet file. Raises CannotBeScored."""
-    history = FileHistory(path, time, by, peers, None, None)
+    history = FileHistory(path, columns.time, columns.by, columns.peers, None, None)
     try:
         measures = history.layout().measures
         table = pa.concat_tables(history.pieces())
     except NoHistory as error:
         raise CannotBeScored(str(error)) from error
-    if value not in measures:
-        raise CannotBeScored(f"{path} has no column {value} of values; it has {', '.join(measures)}")
-    values = _numbers(table[value], f"column {value} of {path}")
-    time_ns = times_of(table[time])
-    series = _codes(table, by)
-    scores = anomaly_scores(
-        time_ns, values, series=series, peers=None if peers is None else _codes(table, (peers,)), probation=probation
-    )
-    return Scored(time_ns, values, scores, series, _labels(table, by, series))
+    if columns.value not in measures:
+        raise CannotBeScored(f"{path} has no column {columns.value} of values; it has {', '.join(measures)}")
+    values = _numbers(table[columns.value], f"column {columns.value} of {path}")
+    time_ns, series = times_of(table[columns.time]), _codes(table, columns.by)
+    peers = None if columns.peers is None else _codes(table, (columns.peers,))
+    try:
+        scores = anomaly_scores(time_ns, values, series=series, peers=peers, probation=probation, time_zone=time_zone)
+    except ValueError as error:
+        raise CannotBeScored(str(error)) from error
+    return Scored(time_ns, values, scores, series, _labels(table, columns.by, series))
 
 
 def _numbers(column: pa.ChunkedArray, what: str) -> Float64s:

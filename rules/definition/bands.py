@@ -9,15 +9,13 @@ that a time is in decides; outside of all bands the level's own bounds hold, as 
 out. Local time is that of the zone at the time of the sample, so where clocks are set back an hour is in its band
 twice, and where they are set forward there is none to be in it.
 
-A week has 10,080 minutes, so the band of a time is one look into a table. What a zone's clock is ahead changes only at
-whole quarters of an hour; it is asked once for each quarter that occurs.
+A week has 10,080 minutes, so the band of a time is one look into a table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,14 +23,14 @@ import numpy.typing as npt
 
 from rules.definition.bounds import Bounds
 from rules.values.arrays import Indices
+from rules.values.local_time import LocalClock
 from store.record import Int64s
-from store.values.time_zones import zone_called
+from store.values.time_zones import UTC
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MINUTES = 24 * 60
 WEEK_MINUTES = 7 * DAY_MINUTES
 _MINUTE_NS = 60 * 10**9
-_QUARTER_S = 900
 _EPOCH_MINUTE = 3 * DAY_MINUTES  # of the week: 1970-01-01 was a Thursday
 
 
@@ -79,7 +77,7 @@ class Limits:
     bounds: Bounds
     clear: Bounds
     bands: tuple[Band, ...] = ()
-    time_zone: str = "UTC"
+    time_zone: str = UTC
 
     @property
     def facts(self) -> tuple[object, ...]:
@@ -101,8 +99,7 @@ class Timetable:
         choices = [(limits.bounds, limits.clear), *((band.bounds, band.clear) for band in limits.bands)]
         self._always = Normal(*_facts(*choices[0]))
         self._is_constant = not limits.bands
-        self._zone = zone_called(limits.time_zone)
-        self._ahead_s: dict[int, int] = {}  # by quarter
+        self._clock = LocalClock(limits.time_zone)
         self._choices = np.array([_facts(*choice) for choice in choices]).T
         self._choice = _choice_by_minute(limits.bands)
 
@@ -110,23 +107,9 @@ class Timetable:
         """The bounds at each of these times."""
         if self._is_constant:
             return self._always
-        local_minute = time_ns // _MINUTE_NS + self._ahead_minutes(time_ns)
+        local_minute = self._clock.at(time_ns) // _MINUTE_NS
         chosen = self._choice[(local_minute + _EPOCH_MINUTE) % WEEK_MINUTES]
         return Normal(*self._choices[:, chosen])
-
-    def _ahead_minutes(self, time_ns: Int64s) -> Int64s:
-        """How many minutes the zone's clock is ahead of UTC at each time."""
-        quarters, which = np.unique(time_ns // (_QUARTER_S * 10**9), return_inverse=True)
-        return np.array([self._ahead(quarter) for quarter in quarters.tolist()], np.int64)[which]
-
-    def _ahead(self, quarter: int) -> int:
-        found = self._ahead_s.get(quarter)
-        if found is None:
-            if len(self._ahead_s) > WEEK_MINUTES:
-                self._ahead_s.clear()
-            offset = datetime.fromtimestamp(quarter * _QUARTER_S, self._zone).utcoffset() or timedelta(0)
-            found = self._ahead_s[quarter] = offset // timedelta(minutes=1)
-        return found
 
 
 def _choice_by_minute(bands: tuple[Band, ...]) -> npt.NDArray[np.intp]:

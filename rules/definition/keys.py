@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rules.definition.bounds import UNBOUNDED, Bounds
-from rules.definition.document import Problems, meant, read_duration, read_number, read_pairs, read_text
+from rules.definition.document import Problems, meant, read_duration, read_number, read_pairs, read_parsed, read_text
 from store.values.durations import PATTERN
+from store.values.time_zones import zone_called
 from store.values.yaml_text import MappingNode, Node, ScalarNode, alone
 
 
@@ -128,6 +129,16 @@ def _read_span(node: Node, what: str, problems: Problems) -> Any:
 
 SPAN = Form(_read_span, DURATION.schema)
 """A duration that is longer than nothing."""
+
+
+def _read_time_zone(node: Node, what: str, problems: Problems) -> str | None:
+    name = read_text(node, what, problems)
+    zone = None if name is None else read_parsed(node, what, problems, zone_called)
+    return None if zone is None else name
+
+
+TIME_ZONE = Form(_read_time_zone, {"type": "string"})
+"""The name of a time zone, or an offset."""
 
 
 def choice(*names: str) -> Form:

@@ -28,7 +28,9 @@ from rules.detectors.silence import Silence
 from rules.detectors.state import Kept, State
 from rules.detectors.tail import Tail
 from rules.values.arrays import Bools, Float64s, Indices
+from rules.values.local_time import LocalClock
 from store.record import Int64s
+from store.values.time_zones import UTC
 
 SPIKE, SEASON = RobustEwma(), Seasonal()
 DETECTORS: tuple[Detector, ...] = (
@@ -72,11 +74,22 @@ def _joined(parts: Sequence[Verdict]) -> Verdict:
 
 
 class Auto:
-    """All detectors over series 0, 1, …; `log_p` is that of the band."""
+    """All detectors over series numbered from 0.
 
-    def __init__(self, size: int = 0, *, log_p: float = -14.0, detectors: tuple[Detector, ...] = DETECTORS) -> None:
+    log_p: of the band; time_zone: by whose clock days are learnt, ValueError if there is none of this name.
+    """
+
+    def __init__(
+        self,
+        size: int = 0,
+        *,
+        log_p: float = -14.0,
+        time_zone: str = UTC,
+        detectors: tuple[Detector, ...] = DETECTORS,
+    ) -> None:
         self._detectors = detectors
         self._log_p = log_p
+        self._clock = LocalClock(time_zone)
         judges: tuple[Detector | Silence, ...] = (*detectors, SILENCE)
         parts: tuple[Detector | Silence | Peers, ...] = (*judges, PEERS)
         self._tails = {judge.name: Tail(judge.habits) for judge in judges}
@@ -100,17 +113,18 @@ class Auto:
         value: NaN if the series has none in this step. group: whose values may be compared, -1: of none; None: no two.
         """
         base = np.zeros(len(rows)) if group is None else self._common(rows, value, group)
+        local_ns = self._clock.at(time_ns)
         if len(rows) <= TOGETHER:
-            return self._step(rows, time_ns, value, base)
+            return self._step(rows, local_ns, value, base)
         parts = [slice(begin, begin + TOGETHER) for begin in range(0, len(rows), TOGETHER)]
-        return _joined([self._step(rows[part], time_ns[part], value[part], base[part]) for part in parts])
+        return _joined([self._step(rows[part], local_ns[part], value[part], base[part]) for part in parts])
 
-    def _step(self, rows: Indices, time_ns: Int64s, value: Float64s, base: Float64s) -> Verdict:
+    def _step(self, rows: Indices, local_ns: Int64s, value: Float64s, base: Float64s) -> Verdict:
         log_p, score = np.zeros((len(self._detectors) + 1, len(rows))), np.zeros((len(self._detectors) + 1, len(rows)))
         expected, reach = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
         there = np.flatnonzero(~np.isnan(value) & ~np.isnan(base))
         if len(there):
-            step = Step(time_ns[there], value[there], value[there] - base[there])
+            step = Step(local_ns[there], value[there], value[there] - base[there])
             for place, detector in enumerate(self._detectors):
                 kept, tail = self._take(detector.name, rows[there])
                 if detector is SEASON:

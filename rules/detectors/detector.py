@@ -29,12 +29,12 @@ COUNT = Field("count", dtype="<u2")
 class Step:
     """One value of each of n series, all finite.
 
-    time_ns  when each was taken
-    raw      what was measured
-    value    the same, or its distance from its peers where these are known
+    local_ns  when each was taken, by the local clock
+    raw       what was measured
+    value     the same, or its distance from its peers where these are known
     """
 
-    time_ns: Int64s
+    local_ns: Int64s
     raw: Float64s
     value: Float64s
 

@@ -18,6 +18,7 @@ import numpy as np
 from rules.detectors.auto import Auto
 from rules.values.arrays import Bools, Float64s, Indices
 from store.record import Int64s
+from store.values.time_zones import UTC
 
 ALERT = 0.5
 JUST_BELOW = 0.4995
@@ -33,6 +34,7 @@ def anomaly_scores(
     series: Indices | None = None,
     peers: Indices | None = None,
     probation: float = 0.15,
+    time_zone: str = UTC,
 ) -> Float64s:
     """The score of each row, in [0, 1), in their order. Arrays of one length.
 
@@ -41,8 +43,9 @@ def anomaly_scores(
     peers      whose rows of one time may be compared, as integers; rows that follow each other and have one time, each
                of another series, are one step. None: series are judged alone
     probation  the score is 0 in the first rows of each series: a number of rows, or, below 1, a ratio of its rows
+    time_zone  by whose clock days are learnt, as Europe/Berlin or +01:00
 
-    Raises ValueError if lengths differ, or probation is below 0.
+    Raises ValueError if lengths differ, probation is below 0, or there is no such time zone.
     """
     of = np.zeros(len(values), np.intp) if series is None else np.asarray(series, np.intp)
     if not len(time_ns) == len(values) == len(of) or (peers is not None and len(peers) != len(values)):
@@ -50,13 +53,16 @@ def anomaly_scores(
     if probation < 0:
         raise ValueError(f"probation must be at least 0, is {probation:g}")
     place = _places(of)
-    log_p = _log_p(np.asarray(time_ns, np.int64), np.asarray(values, np.float64), of, place, peers)
+    auto = Auto(int(of.max(initial=-1)) + 1, time_zone=time_zone)
+    log_p = _log_p(auto, np.asarray(time_ns, np.int64), np.asarray(values, np.float64), of, place, peers)
     first = probation * np.bincount(of)[of] if probation < 1 else np.full(len(of), probation)
     return scores_of(np.abs(log_p), of, place, place >= np.floor(first))
 
 
-def _log_p(time_ns: Int64s, values: Float64s, of: Indices, place: Indices, peers: Indices | None) -> Float64s:
-    auto, found = Auto(int(of.max(initial=-1)) + 1), np.zeros(len(values))
+def _log_p(
+    auto: Auto, time_ns: Int64s, values: Float64s, of: Indices, place: Indices, peers: Indices | None
+) -> Float64s:
+    found = np.zeros(len(values))
     values = np.where(np.isfinite(values), values, np.nan)
     for rows in _rounds(place) if peers is None else _times(time_ns, of):
         group = None if peers is None else np.asarray(peers, np.intp)[rows]

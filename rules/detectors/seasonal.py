@@ -3,7 +3,7 @@
 What it is   z = |x - expected| / scale. Expected is the slow level (600 values), and, if that has lowered the
              distances by a fifth, the usual distance from it at this time of the day: 24 bins of local
              time, with straight lines between their middles.
-Fails        on other periods than the day; in its first days; on a phase that wanders.
+Fails        on other periods than the day, so on weekends that differ; in its first days; on a phase that wanders.
 Range        0 to 1e6, in units of the mean absolute distance.
 Warm-up      12 values for the level, a day for the bins.
 Cost         116 bytes a series.
@@ -35,7 +35,7 @@ class _Time(NamedTuple):
 
 
 class Seasonal:
-    """How far a value is from what is usual at this time. offset_ns: of local time, to be added to UTC."""
+    """How far a value is from what is usual at this time."""
 
     name = "season"
     habits = Habits()
@@ -48,8 +48,8 @@ class Seasonal:
         Field("day_count", dtype="<u2"),
     )
 
-    def __init__(self, length: float = 600, offset_ns: int = 0) -> None:
-        self._length, self._offset_ns = length, offset_ns
+    def __init__(self, length: float = 600) -> None:
+        self._length = length
 
     def expected(self, kept: Kept, step: Step) -> tuple[Float64s, Float64s]:
         """What is expected, and the usual distance from it."""
@@ -90,7 +90,7 @@ class Seasonal:
         kept["day"][rows, place] = np.where(np.isnan(before), apart, moved)
 
     def _time(self, step: Step) -> _Time:
-        place = (step.time_ns + self._offset_ns) / HOUR_NS - 0.5
+        place = step.local_ns / HOUR_NS - 0.5
         low = np.floor(place).astype(np.intp)
         return _Time(low % BINS, (low + 1) % BINS, place - low)
 

@@ -14,11 +14,11 @@ from itertools import pairwise
 
 from rules.definition.bands import DAY_MINUTES, DAYS, Band, Limits
 from rules.definition.bounds import UNBOUNDED, Bounds
-from rules.definition.document import Problems, read_items, read_parsed, read_text
-from rules.definition.keys import BOUND_KEYS, DURATION, SPAN, Form, Key, Section, bounds_of, mapping
+from rules.definition.document import Problems, read_items, read_text
+from rules.definition.keys import BOUND_KEYS, DURATION, SPAN, TIME_ZONE, Form, Key, Section, bounds_of, mapping
 from rules.definition.level import AT_ONCE, SEVERITIES, Damping, Hold, Level
 from store.values.durations import PATTERN, duration_ns
-from store.values.time_zones import zone_called
+from store.values.time_zones import UTC
 from store.values.yaml_text import Node, SequenceNode
 
 _SAMPLES = re.compile(r"([1-9][0-9]{0,5}) samples?")
@@ -62,12 +62,6 @@ def _read_days(node: Node, what: str, problems: Problems) -> tuple[int, ...] | N
     return tuple(sorted(found))
 
 
-def _read_time_zone(node: Node, what: str, problems: Problems) -> str | None:
-    name = read_text(node, what, problems)
-    zone = None if name is None else read_parsed(node, what, problems, zone_called)
-    return None if zone is None else name
-
-
 def _make_damping(section: Section) -> Damping | None:
     fires = section.get("fires")
     if fires != int(fires) or not 2 <= fires <= _MOST_FIRES:
@@ -79,7 +73,6 @@ def _make_damping(section: Section) -> Damping | None:
 _MINUTE = Form(_read_minute, {"type": "string", "pattern": f"^({_TIME.pattern})$"})
 _DAY = {"type": "string", "pattern": f"^({'|'.join(DAYS)})(-({'|'.join(DAYS)}))?$"}
 _DAYS = Form(_read_days, {"anyOf": [_DAY, {"type": "array", "items": _DAY, "minItems": 1}]})
-_TIME_ZONE = Form(_read_time_zone, {"type": "string"})
 _HOLD = Form(_read_hold, {"type": "string", "pattern": f"^({PATTERN}|{_SAMPLES.pattern})$"})
 _CLEAR = mapping(BOUND_KEYS, lambda section: section)
 
@@ -128,7 +121,7 @@ _BANDED_KEYS = (
 _LEVEL = mapping((*_BANDED_KEYS, *CLEAR_KEYS), lambda section: section)
 LIMIT_KEYS = (
     *_BANDED_KEYS,
-    Key("time_zone", _TIME_ZONE, "of the bands; UTC by default"),
+    Key("time_zone", TIME_ZONE, "of the bands; UTC by default"),
     *(Key(name, _LEVEL, f"the bounds of the level {name}, which is the label `severity`") for name in SEVERITIES),
 )
 """What stands under a kind with bounds, beside its own keys."""
@@ -167,7 +160,7 @@ def _level(rule: Section, section: Section, name: str, own: Section, limits: Sec
         return None
     clear = clear_of(own, bounds)
     bands = tuple(_bands(section, bounds, clear))
-    time_zone = limits.get("time_zone", "UTC")
+    time_zone = limits.get("time_zone", UTC)
     return Level(Limits(bounds, clear, bands, time_zone), name, *_holds(rule, own))
 
 

@@ -1,7 +1,7 @@
 """`detector`: values that are unusual for their signal, without bounds that anybody writes (`rules.detectors`).
 
     detector: auto
-    detector: {every: 1m, budget: 1/day per 1000 series}
+    detector: {every: 1m, budget: 1/day per 1000 series, time_zone: Europe/Berlin}
 
 The samples of each signal are averaged over windows of event time as long as `every` (`rules.kinds.windows`); a
 window of a zone is judged as it closes, at its end. Where a zone has at least 4 series, their distances from its median
@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from rules.definition.bounds import Bounds
 from rules.definition.document import Problems, read_text
-from rules.definition.keys import SPAN, Form, Key, Section, choice
+from rules.definition.keys import SPAN, TIME_ZONE, Form, Key, Section, choice
 from rules.definition.selection import ZONE_NAME, Selection
 from rules.detectors.auto import FEATURES, Auto
 from rules.detectors.peers import ALONE, AT_LEAST
@@ -39,6 +39,7 @@ from rules.kinds.windows import Window, ZoneWindows
 from rules.values.arrays import Arrays, Float64s, Indices, grown, packed, unpacked
 from store.record import SeriesIndex
 from store.values.durations import duration_ns
+from store.values.time_zones import UTC
 
 EVERY = timedelta(minutes=1)
 BUDGET = 1 / 1000
@@ -51,10 +52,11 @@ _NEW, _BY_ITSELF, _BESIDE_PEERS = 0, 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Detector(OnMeasure):
-    """The value is -log10 p. budget: false alerts per series and day."""
+    """The value is -log10 p. budget: false alerts per series and day; time_zone: by whose clock days are learnt."""
 
     every: timedelta = EVERY
     budget: float = BUDGET
+    time_zone: str = UTC
 
     @property
     def bounds(self) -> Bounds:
@@ -63,8 +65,8 @@ class Detector(OnMeasure):
 
     @property
     def facts(self) -> tuple[object, ...]:
-        """Everything."""
-        return "detector", "auto", duration_ns(self.every), self.budget
+        """Everything; a default that came later is left out, so that rules of before keep their state."""
+        return "detector", "auto", duration_ns(self.every), self.budget, *((self.time_zone,) * (self.time_zone != UTC))
 
     @property
     def explains(self) -> bool:
@@ -91,7 +93,7 @@ class DetectorJudge:
         self.feedback = Feedback()
         self._windows = ZoneWindows(measure, index, duration_ns(detector.every))
         self.bound = detector.bounds.max
-        self._auto = Auto(log_p=-self.bound * math.log(10))
+        self._auto = Auto(log_p=-self.bound * math.log(10), time_zone=detector.time_zone)
         self._mode: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
 
     def grow(self, size: int) -> None:
@@ -237,7 +239,7 @@ def _make(section: Section) -> Detector | None:
     every = section.get("every", EVERY)
     if every > timedelta(hours=1):
         section.problem(f"`every` of {section.what} must be at most 1h", at="every")
-    return Detector(every, section.get("budget", BUDGET))
+    return Detector(every, section.get("budget", BUDGET), section.get("time_zone", UTC))
 
 
 KIND = Kind(
@@ -251,6 +253,7 @@ KIND = Kind(
             Form(_read_budget, {"type": "string", "pattern": f"^{_BUDGET.pattern}$"}),
             "how many false alerts are accepted; 1/day per 1000 series by default",
         ),
+        Key("time_zone", TIME_ZONE, "by whose clock the course of the day is learnt; UTC by default"),
     ),
     _make,
     without=("clear",),

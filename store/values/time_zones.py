@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from store.values.nearest import nearest
 
+UTC = "UTC"
 _OFFSET = re.compile(r"([+-])(\d\d):?([0-5]\d)", re.ASCII)
 
 

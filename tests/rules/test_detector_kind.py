@@ -127,6 +127,7 @@ def test_the_bound_follows_from_the_budget_and_how_often_is_judged(detector: str
         ("prophet", "must be auto, is 'prophet'"),
         ("{budget: 5}", "must be alerts a day and series, as `1/day per 1000 series`, at most 10 of each, is '5'"),
         ("{budget: 0/day per 10 series}", "at most 10 of each"),
+        ("{time_zone: Europe/Berln}", "did you mean Europe/Berlin?"),
         ("{every: 2h}", "`every` of `detector` of rule A must be at most 1h"),
     ],
 )
@@ -135,3 +136,25 @@ def test_what_is_no_detector_is_refused(detector: str, problem: str) -> None:
 
     assert rules == []
     assert problem in str(problems[0])
+
+
+def test_days_are_learnt_by_the_clock_of_the_rule() -> None:
+    """Each hour is in the bin of its local time."""
+    bins = {}
+    for zone in ("UTC", '"+05:00"'):
+        feed = Feed(rules_of(f"alert: A, measure: temperature, detector: {{every: 1h, time_zone: {zone}}}"))
+        feed.send(*(("s", hour * 3600, float(hour)) for hour in range(20)))
+        ((_, watch),) = feed.engine.watches()
+        bins[zone] = np.frombuffer(watch.judge.snapshot()["auto.season.day"], np.float32)
+
+    assert np.isfinite(bins["UTC"]).sum() == 19
+    assert np.array_equal(np.roll(bins["UTC"], 5), bins['"+05:00"'], equal_nan=True)
+
+
+def test_a_rule_keeps_its_definition_unless_its_time_zone_is_changed() -> None:
+    plain, utc, other = (
+        rules_of(f"alert: A, measure: temperature, detector: {of}").rules[0].definition
+        for of in ("auto", "{time_zone: UTC}", "{time_zone: Asia/Tokyo}")
+    )
+
+    assert plain == utc != other

@@ -35,6 +35,7 @@ SCORES = ("timestamp", "value", "anomaly_score")
     type=click.FloatRange(0),
     help="How many first rows of a series score 0; below 1 a part of its rows.",
 )
+@click.option("--time-zone", default="UTC", show_default=True, help="By whose clock the course of the day is learnt.")
 @click.option("-o", "--output", type=FILE, help="A CSV file with timestamp,value,anomaly_score.  [default: print it]")
 @plot_option("Draw the values, the scores and the alerts; .svg and .pdf are possible, too.")
 def detect(
@@ -44,6 +45,7 @@ def detect(
     by: tuple[str, ...],
     peers: str | None,
     probation: float,
+    time_zone: str,
     output: Path | None,
     plot: Path | None,
 ) -> None:
@@ -52,10 +54,11 @@ def detect(
     The rows are taken one after the other, and a score knows nothing of later ones. It is in [0, 1); 0.5 and more is an
     alert.
     """
-    from pipeline.operations.scoring import CannotBeScored, scored  # noqa: PLC0415  # numpy and pyarrow come with it
+    from pipeline.operations.scoring import CannotBeScored, Columns, scored  # noqa: PLC0415  # numpy and pyarrow come with it
 
     try:
-        found = scored(file, time_column, value_column, by, peers, probation)
+        columns = Columns(time_column, value_column, by, peers)
+        found = scored(file, columns, probation=probation, time_zone=time_zone)
     except CannotBeScored as error:
         raise click.ClickException(str(error)) from error
     if plot is not None:

@@ -75,6 +75,7 @@ def test_series_are_told_apart_and_may_be_peers(source: Path, tmp_path: Path) ->
         (["--time-column", "at", "--value-column", "sensor"], "column sensor of"),
         (["--time-column", "at", "--value-column", "x", "--by", "zone"], "has no column zone"),
         (["--probation", "-1"], "-1"),
+        (["--time-column", "at", "--value-column", "x", "--time-zone", "Berlin"], '"Berlin" is not a time zone'),
     ],
 )
 def test_what_cannot_be_scored_is_told(
