@@ -116,11 +116,13 @@ def warnings_of(rule: Rule, seen: Seen, work: Work = Work()) -> list[RuleWarning
 
 
 def _about_measures(rule: Rule, seen: Seen, work: Work) -> Iterator[tuple[Kind, str]]:
+    instead = KINDS[str(rule.condition.facts[0])].instead
+    only = f"only numbers are judged{instead and f': {instead}'}"
     for measure in rule.measures:
-        yield from _about_measure(measure, seen, work)
+        yield from _about_measure(measure, seen, work, only)
 
 
-def _about_measure(measure: str, seen: Seen, work: Work) -> Iterator[tuple[Kind, str]]:
+def _about_measure(measure: str, seen: Seen, work: Work, only: str) -> Iterator[tuple[Kind, str]]:
     columns = {name: kind for name, kind in seen.types.items() if not name.startswith(_SINGLE)}
     single = {kind for name, kind in seen.types.items() if name.startswith(_SINGLE)}
     kinds = ({columns[measure]} if measure in columns else set()) | (single if measure in seen.names else set())
@@ -130,10 +132,10 @@ def _about_measure(measure: str, seen: Seen, work: Work) -> Iterator[tuple[Kind,
         yield Kind.MEASURE, f"no row of {seen.table} has had the measure {measure}; {instead}"
     elif not kinds & set(_NUMBERS):
         what = " and ".join(sorted(kinds))
-        yield Kind.TYPE, f"the measure {measure} of {seen.table} is {what}, and only numbers are judged"
+        yield Kind.TYPE, f"the measure {measure} of {seen.table} is {what}, and {only}"
     elif work.not_numbers:
         text = f"values of the measure {measure} of {seen.table} that were not numbers: {work.not_numbers}"
-        yield Kind.TYPE, f"{text}; only numbers are judged"
+        yield Kind.TYPE, f"{text}; {only}"
 
 
 def _about_where(rule: Rule, seen: Seen) -> Iterator[tuple[Kind, str]]:

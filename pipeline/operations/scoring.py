@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from pipeline.operations.history import FileHistory, NoHistory
 from rules.detectors.files import ALERT, anomaly_scores
+from rules.kinds.detector import NOT_NUMBERS
 from rules.replaying.backtest import times_of
 from rules.values.arrays import Float64s, Indices
 from store.record import Int64s
@@ -50,8 +51,8 @@ class Columns:
     peers: str | None = None
 
 
-def scored(path: Path, columns: Columns, *, probation: float, time_zone: str) -> Scored:
-    """The score of each row of a CSV or Parquet file. Raises CannotBeScored."""
+def scored(path: Path, columns: Columns, *, probation: float, time_zone: str, counter: bool) -> Scored:
+    """The score of each row of a CSV or Parquet file, as of `anomaly_scores`. Raises CannotBeScored."""
     history = FileHistory(path, columns.time, columns.by, columns.peers, None, None)
     try:
         measures = history.layout().measures
@@ -64,17 +65,21 @@ def scored(path: Path, columns: Columns, *, probation: float, time_zone: str) ->
     time_ns, series = times_of(table[columns.time]), _codes(table, columns.by)
     peers = None if columns.peers is None else _codes(table, (columns.peers,))
     try:
-        scores = anomaly_scores(time_ns, values, series=series, peers=peers, probation=probation, time_zone=time_zone)
+        scores = anomaly_scores(
+            time_ns, values, series=series, peers=peers, probation=probation, time_zone=time_zone, counter=counter
+        )
     except ValueError as error:
         raise CannotBeScored(str(error)) from error
     return Scored(time_ns, values, scores, series, _labels(table, columns.by, series))
 
 
 def _numbers(column: pa.ChunkedArray, what: str) -> Float64s:
+    if pa.types.is_boolean(column.type):
+        raise CannotBeScored(f"{what} must hold numbers, is bool: {NOT_NUMBERS} of a rule")
     try:
         numbers = pc.fill_null(pc.cast(column, pa.float64()), np.nan)
     except pa.ArrowException as error:
-        raise CannotBeScored(f"{what} must hold numbers, is {column.type}: {error}") from error
+        raise CannotBeScored(f"{what} must hold numbers, is {column.type}: {error}; {NOT_NUMBERS} of a rule") from error
     return np.asarray(numbers, np.float64)
 
 

@@ -131,6 +131,17 @@ SPAN = Form(_read_span, DURATION.schema)
 """A duration that is longer than nothing."""
 
 
+def _read_boolean(node: Node, what: str, problems: Problems) -> bool | None:
+    text = read_text(node, what, problems)
+    if text is not None and text not in ("true", "false"):
+        problems.add(node, f"{what} must be true or false, is {text!r}")
+        return None
+    return None if text is None else text == "true"
+
+
+BOOLEAN = Form(_read_boolean, {"type": "boolean"})
+
+
 def _read_time_zone(node: Node, what: str, problems: Problems) -> str | None:
     name = read_text(node, what, problems)
     zone = None if name is None else read_parsed(node, what, problems, zone_called)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from rules.detectors.auto import Auto
+from rules.detectors.counters import rates_of
 from rules.values.arrays import Bools, Float64s, Indices
 from store.record import Int64s
 from store.values.time_zones import UTC
@@ -35,6 +36,7 @@ def anomaly_scores(
     peers: Indices | None = None,
     probation: float = 0.15,
     time_zone: str = UTC,
+    counter: bool = False,
 ) -> Float64s:
     """The score of each row, in [0, 1), in their order. Arrays of one length.
 
@@ -43,6 +45,7 @@ def anomaly_scores(
     peers      whose rows of one time may be compared, as integers; rows that follow each other and have one time, each
                of another series, are one step. None: series are judged alone
     probation  the score is 0 in the first rows of each series: a number of rows, or, below 1, a ratio of its rows
+    counter    values only grow, until they are reset: what is judged is how fast they grow (`rules.detectors.counters`)
     time_zone  by whose clock days are learnt, as Europe/Berlin or +01:00
 
     Raises ValueError if lengths differ, probation is below 0, or there is no such time zone.
@@ -54,7 +57,9 @@ def anomaly_scores(
         raise ValueError(f"probation must be at least 0, is {probation:g}")
     place = _places(of)
     auto = Auto(int(of.max(initial=-1)) + 1, time_zone=time_zone)
-    log_p = _log_p(auto, np.asarray(time_ns, np.int64), np.asarray(values, np.float64), of, place, peers)
+    time_ns, values = np.asarray(time_ns, np.int64), np.asarray(values, np.float64)
+    values = np.where(np.isfinite(values), values, np.nan)
+    log_p = _log_p(auto, time_ns, rates_of(time_ns, values, of) if counter else values, of, place, peers)
     first = probation * np.bincount(of)[of] if probation < 1 else np.full(len(of), probation)
     return scores_of(np.abs(log_p), of, place, place >= np.floor(first))
 
@@ -63,7 +68,6 @@ def _log_p(
     auto: Auto, time_ns: Int64s, values: Float64s, of: Indices, place: Indices, peers: Indices | None
 ) -> Float64s:
     found = np.zeros(len(values))
-    values = np.where(np.isfinite(values), values, np.nan)
     for rows in _rounds(place) if peers is None else _times(time_ns, of):
         group = None if peers is None else np.asarray(peers, np.intp)[rows]
         found[rows] = auto.step(of[rows], time_ns[rows], values[rows], group).log_p

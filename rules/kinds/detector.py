@@ -8,6 +8,8 @@ window of a zone is judged as it closes, at its end. Where a zone has at least 4
 are judged, and a series without a sample in the window of its zone is missing. A zone that gains its
 fourth series, or loses it, is learnt anew.
 
+With `counter: true` the averages are of how fast the values grow (`rules.detectors.counters`).
+
 The value is -log10 p: 6 is one in a million. Its bound follows from `budget`, the false alerts that are accepted: a
 signal is judged `1 day / every` times a day, so with 1 a day per 1000 series and `every: 1m` it is 6.16. It
 follows what operators say of alerts (`rules.kinds.feedback`). Values count
@@ -19,7 +21,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -27,9 +29,10 @@ import numpy.typing as npt
 
 from rules.definition.bounds import Bounds
 from rules.definition.document import Problems, read_text
-from rules.definition.keys import SPAN, TIME_ZONE, Form, Key, Section, choice
+from rules.definition.keys import BOOLEAN, SPAN, TIME_ZONE, Form, Key, Section, choice
 from rules.definition.selection import ZONE_NAME, Selection
 from rules.detectors.auto import FEATURES, Auto
+from rules.detectors.counters import increase_per_s
 from rules.detectors.peers import ALONE, AT_LEAST
 from rules.kinds.feedback import Feedback
 from rules.kinds.judging import Active, Facts, Ids, Inputs, Judge, Judged
@@ -37,6 +40,7 @@ from rules.kinds.kind import Kind, OnMeasure
 from rules.kinds.standing import Standing
 from rules.kinds.windows import Window, ZoneWindows
 from rules.values.arrays import Arrays, Float64s, Indices, grown, packed, unpacked
+from rules.values.samples import Samples
 from store.record import SeriesIndex
 from store.values.durations import duration_ns
 from store.values.time_zones import UTC
@@ -44,6 +48,7 @@ from store.values.time_zones import UTC
 EVERY = timedelta(minutes=1)
 BUDGET = 1 / 1000
 METHODS = ("auto",)
+NOT_NUMBERS = "send states as numbers (0 and 1), for the kinds `range`, `count` and `flatline`"
 _DAY_S = 86_400
 _BUDGET = re.compile(r"([0-9]*\.?[0-9]+)/day per ([1-9][0-9]*) series")
 _TOLD = 2.0  # values from here on have facts; others are no part of an alert
@@ -52,11 +57,17 @@ _NEW, _BY_ITSELF, _BESIDE_PEERS = 0, 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Detector(OnMeasure):
-    """The value is -log10 p. budget: false alerts per series and day; time_zone: by whose clock days are learnt."""
+    """The value is -log10 p.
+
+    budget     false alerts per series and day
+    time_zone  by whose clock days are learnt
+    counter    samples only grow, until they are reset
+    """
 
     every: timedelta = EVERY
     budget: float = BUDGET
     time_zone: str = UTC
+    counter: bool = False
 
     @property
     def bounds(self) -> Bounds:
@@ -66,7 +77,9 @@ class Detector(OnMeasure):
     @property
     def facts(self) -> tuple[object, ...]:
         """Everything; a default that came later is left out, so that rules of before keep their state."""
-        return "detector", "auto", duration_ns(self.every), self.budget, *((self.time_zone,) * (self.time_zone != UTC))
+        later = (("time_zone", self.time_zone, UTC), ("counter", self.counter, False))
+        changed = [(name, value) for name, value, default in later if value != default]
+        return "detector", "auto", duration_ns(self.every), self.budget, *changed
 
     @property
     def explains(self) -> bool:
@@ -91,6 +104,7 @@ class DetectorJudge:
     def __init__(self, measure: str, index: SeriesIndex, detector: Detector) -> None:
         self.subjects = index
         self.feedback = Feedback()
+        self._measure, self._is_counter = measure, detector.counter
         self._windows = ZoneWindows(measure, index, duration_ns(detector.every))
         self.bound = detector.bounds.max
         self._auto = Auto(log_p=-self.bound * math.log(10), time_zone=detector.time_zone)
@@ -104,6 +118,8 @@ class DetectorJudge:
 
     def evaluate(self, inputs: Inputs, selection: Selection) -> Judged | None:
         """The values of the windows that this batch closes."""
+        if self._is_counter:
+            inputs = replace(inputs, samples={self._measure: _rates(inputs.samples[self._measure])})
         return self._judged(self._windows.take(inputs, selection))
 
     def tick(self, now_ns: int, active: Active) -> Judged | None:  # noqa: ARG002  # windows close for all
@@ -199,6 +215,14 @@ class DetectorJudge:
         self._mode[series] = mode
 
 
+def _rates(samples: Samples | None) -> Samples | None:
+    """The samples of counters as the increase per second since the one before; without first ones and resets."""
+    if samples is None:
+        return None
+    value = increase_per_s(samples.value - samples.before, samples.time_ns - samples.before_ns)
+    return replace(samples, value=value).of(~np.isnan(value))
+
+
 def _facts(numbers: Float64s, feature: str, value: float) -> Facts:
     names = ("average", "expected", "lower", "upper", "score")
     return {
@@ -239,7 +263,7 @@ def _make(section: Section) -> Detector | None:
     every = section.get("every", EVERY)
     if every > timedelta(hours=1):
         section.problem(f"`every` of {section.what} must be at most 1h", at="every")
-    return Detector(every, section.get("budget", BUDGET), section.get("time_zone", UTC))
+    return Detector(every, section.get("budget", BUDGET), section.get("time_zone", UTC), section.get("counter", False))
 
 
 KIND = Kind(
@@ -254,10 +278,12 @@ KIND = Kind(
             "how many false alerts are accepted; 1/day per 1000 series by default",
         ),
         Key("time_zone", TIME_ZONE, "by whose clock the course of the day is learnt; UTC by default"),
+        Key("counter", BOOLEAN, "true: values only grow, until they are reset; how fast they grow is judged"),
     ),
     _make,
     without=("clear",),
     short="method",
     numbers=("average", "expected", "lower", "upper", "score", "p"),
     names=("feature",),
+    instead=f"{NOT_NUMBERS} of a rule",
 )

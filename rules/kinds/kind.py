@@ -123,6 +123,7 @@ class Kind:
     without     keys of a rule that have no meaning for it
     has_limits  whether bounds and levels are written under it, too (`rules.files.level_keys`)
     short       the key whose value may stand for all of them; empty: none
+    instead     what to do about values that are text, booleans or times; empty: nothing better
     """
 
     name: str
@@ -135,3 +136,4 @@ class Kind:
     numbers: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     short: str = ""
+    instead: str = ""

@@ -43,6 +43,19 @@ class Samples:
     def __len__(self) -> int:
         return len(self.row)
 
+    def of(self, chosen: Bools) -> Samples:
+        """The chosen samples; each still knows the one before it."""
+        return Samples(
+            self.row[chosen],
+            self.series[chosen],
+            self.time_ns[chosen],
+            self.value[chosen],
+            self.before_ns[chosen],
+            self.before[chosen],
+            self.repeats,
+            None if self.anew is None else self.anew[chosen],
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:

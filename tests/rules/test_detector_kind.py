@@ -9,11 +9,13 @@ import pyarrow as pa
 import pytest
 from rule_feed import STREAM, TABLE, Feed, rules_of
 
+from rules import Seen, warnings_of
 from rules.alerts.transition import Transition, to_event
 from rules.engine import Engine
 from rules.files.parse import parse_rules
+from rules.kinds.detector import NOT_NUMBERS
 from rules.rule import RuleSet
-from rules.values.arrays import Float64s
+from rules.values.arrays import Arrays, Float64s
 from store.record import MeasureType, RecordBatch, SeriesRegistry
 
 SECOND_NS = 10**9
@@ -128,6 +130,7 @@ def test_the_bound_follows_from_the_budget_and_how_often_is_judged(detector: str
         ("{budget: 5}", "must be alerts a day and series, as `1/day per 1000 series`, at most 10 of each, is '5'"),
         ("{budget: 0/day per 10 series}", "at most 10 of each"),
         ("{time_zone: Europe/Berln}", "did you mean Europe/Berlin?"),
+        ("{counter: maybe}", "`counter` of `detector` of rule A must be true or false, is 'maybe'"),
         ("{every: 2h}", "`every` of `detector` of rule A must be at most 1h"),
     ],
 )
@@ -158,3 +161,34 @@ def test_a_rule_keeps_its_definition_unless_its_time_zone_is_changed() -> None:
     )
 
     assert plain == utc != other
+
+
+def test_of_a_counter_it_is_judged_how_fast_it_grows() -> None:
+    """It grows by 3 a second, and is reset within a window of ten seconds; however batches are cut."""
+    rows = [("s", second, 3.0 * (second if second < 25 else second - 24)) for second in range(60)]
+    whole, single = counted(rows), counted(*([row] for row in rows))
+
+    assert np.frombuffer(whole["auto.season.level"]).tolist() == [3.0]
+    assert np.frombuffer(whole["auto.season.scale"], np.float32).tolist() == [0.0]
+    assert np.frombuffer(whole["auto.season.count"], np.uint16)[0] >= 4
+    assert single == whole
+
+
+def counted(*batches: list[tuple[str, int, float | None]]) -> Arrays:
+    feed = Feed(rules_of("alert: A, measure: temperature, detector: {every: 10s, counter: true}"))
+    for rows in batches:
+        feed.send(*rows)
+    ((_, watch),) = feed.engine.watches()
+    return watch.judge.snapshot()
+
+
+@pytest.mark.parametrize(("kind", "value"), [(MeasureType.BOOLEAN, True), (MeasureType.VARCHAR, "open")])
+def test_states_are_refused_with_what_to_use_instead_and_counted(kind: MeasureType, value: object) -> None:
+    feed = Feed(rules_of("alert: A, measure: temperature, detector: auto"))
+    assert feed.engine.evaluate(feed.batch([("s", 0, value)], kind=kind)) == []  # type: ignore[list-item]  # no number
+
+    ((_, rule, work, *_),) = feed.engine.work(0)
+    (told,) = warnings_of(rule, Seen(feed.table, {"temperature": kind}, frozenset(), {"sensor": None}), work)
+
+    assert work.not_numbers == 1
+    assert told.text.endswith(f"is {kind}, and only numbers are judged: {NOT_NUMBERS} of a rule")

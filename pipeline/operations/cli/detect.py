@@ -36,6 +36,7 @@ SCORES = ("timestamp", "value", "anomaly_score")
     help="How many first rows of a series score 0; below 1 a part of its rows.",
 )
 @click.option("--time-zone", default="UTC", show_default=True, help="By whose clock the course of the day is learnt.")
+@click.option("--counter", is_flag=True, help="Values only grow, until they are reset: judge how fast they grow.")
 @click.option("-o", "--output", type=FILE, help="A CSV file with timestamp,value,anomaly_score.  [default: print it]")
 @plot_option("Draw the values, the scores and the alerts; .svg and .pdf are possible, too.")
 def detect(
@@ -46,6 +47,7 @@ def detect(
     peers: str | None,
     probation: float,
     time_zone: str,
+    counter: bool,
     output: Path | None,
     plot: Path | None,
 ) -> None:
@@ -58,7 +60,7 @@ def detect(
 
     try:
         columns = Columns(time_column, value_column, by, peers)
-        found = scored(file, columns, probation=probation, time_zone=time_zone)
+        found = scored(file, columns, probation=probation, time_zone=time_zone, counter=counter)
     except CannotBeScored as error:
         raise click.ClickException(str(error)) from error
     if plot is not None:

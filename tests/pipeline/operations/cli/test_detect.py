@@ -21,7 +21,12 @@ def table() -> pa.Table:
     value[300] = 50
     time_ns = 1_780_000_000_000_000_000 + np.arange(ROWS) * 60 * 10**9
     return pa.table(
-        {"at": pa.array(time_ns, pa.timestamp("ns", "UTC")), "x": value, "sensor": ["a", "b"] * (ROWS // 2)}
+        {
+            "at": pa.array(time_ns, pa.timestamp("ns", "UTC")),
+            "x": value,
+            "sensor": ["a", "b"] * (ROWS // 2),
+            "is_open": [True] * ROWS,
+        }
     )
 
 
@@ -67,12 +72,23 @@ def test_series_are_told_apart_and_may_be_peers(source: Path, tmp_path: Path) ->
     assert run(["detect", str(source), *options, "--peers", "sensor"]) == 0
 
 
+def test_a_counter_is_judged_by_how_fast_it_grows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "in.csv"
+    counted = [5 * row if row < 250 else 5 * (row - 250) for row in range(300)]
+    path.write_text("timestamp,value\n" + "".join(f"{row * 60_000},{value}\n" for row, value in enumerate(counted)))
+
+    assert run(["detect", str(path), "--counter", "-o", str(tmp_path / "out.csv")]) == 0
+
+    assert capsys.readouterr().out.endswith("300 rows, 0 with a score of at least 0.5\n")
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--time-column", "at"], "has no column value of values; it has x, sensor"),
-        (["--time-column", "when"], "has no column when; it has at, x, sensor"),
-        (["--time-column", "at", "--value-column", "sensor"], "column sensor of"),
+        (["--time-column", "at"], "has no column value of values; it has x, sensor, is_open"),
+        (["--time-column", "when"], "has no column when; it has at, x, sensor, is_open"),
+        (["--time-column", "at", "--value-column", "sensor"], "for the kinds `range`, `count` and `flatline`"),
+        (["--time-column", "at", "--value-column", "is_open"], "must hold numbers, is bool: send states as numbers"),
         (["--time-column", "at", "--value-column", "x", "--by", "zone"], "has no column zone"),
         (["--probation", "-1"], "-1"),
         (["--time-column", "at", "--value-column", "x", "--time-zone", "Berlin"], '"Berlin" is not a time zone'),
