@@ -26,6 +26,9 @@ _SINGLE = "measure_value::"
 _NUMBERS = (MeasureType.DOUBLE, MeasureType.BIGINT)
 
 
+_OF_ZONES = ("zone", "peers", "detector")  # kinds that judge the series of a zone together
+
+
 class Kind(enum.StrEnum):
     """The kind of warning."""
 
@@ -33,6 +36,7 @@ class Kind(enum.StrEnum):
     MEASURE = "measure"
     TYPE = "type"
     WHERE = "where"
+    ZONE = "zone"
     TEMPLATE = "template"
     PER = "per"
     FOR = "for"
@@ -51,15 +55,17 @@ class RuleWarning:
 class Seen:
     """What is known of a table that has series.
 
-    types    the types of its measures; of single-measure records `measure_value::<type>`
-    names    the measure names of its series
-    values   dimension → the values of its series; None: too many to be kept, or not all are known yet
+    types      the types of its measures; of single-measure records `measure_value::<type>`
+    names      the measure names of its series
+    values     dimension → the values of its series; None: too many to be kept, or not all are known yet
+    has_zones  whether a series is in a zone
     """
 
     table: TableId
     types: Mapping[str, MeasureType]
     names: AbstractSet[str]
     values: Mapping[str, AbstractSet[str] | None]
+    has_zones: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +116,7 @@ def warnings_of(rule: Rule, seen: Seen, work: Work = Work()) -> list[RuleWarning
     """All other warnings."""
     found = (
         *(*_about_measures(rule, seen, work), *_about_where(rule, seen)),
-        *(*_about_templates(rule, seen), *_about_work(work)),
+        *(*_about_zones(rule, seen), *_about_templates(rule, seen), *_about_work(work)),
     )
     return [RuleWarning(kind, seen.table, text) for kind, text in found]
 
@@ -155,6 +161,12 @@ def _about_where(rule: Rule, seen: Seen) -> Iterator[tuple[Kind, str]]:
         if values is not None and missing:
             instead = _instead(missing[0], values, "it has", "it has")
             yield Kind.WHERE, f"where: {name} has never been {' or '.join(missing)} in {seen.table}; {instead}"
+
+
+def _about_zones(rule: Rule, seen: Seen) -> Iterator[tuple[Kind, str]]:
+    kind = str(rule.condition.facts[0])
+    if kind in _OF_ZONES and not seen.has_zones:
+        yield Kind.ZONE, f"no series of {seen.table} is in a zone, and rules of the kind {kind} judge no others"
 
 
 def _about_templates(rule: Rule, seen: Seen) -> Iterator[tuple[Kind, str]]:

@@ -19,7 +19,7 @@ from store.record import SeriesIndex, TableId, dimension_values
 log = logging.getLogger(__name__)
 
 MOST_VALUES = 1000  # of a dimension, kept for comparison
-_OF_SERIES = (Kind.WHERE, Kind.TEMPLATE)  # what depends on the dimensions of all series
+_OF_SERIES = (Kind.WHERE, Kind.ZONE, Kind.TEMPLATE)  # what depends on the dimensions and zones of all series
 KEYS_A_LOOK = 5000  # of a table; limits the time in the event loop
 
 
@@ -39,10 +39,13 @@ class Known:
     upto: int = 0
     names: set[str] = field(default_factory=set)
     values: dict[str, set[str] | None] = field(default_factory=dict)
+    has_zones: bool = False
 
     def look(self) -> bool:
         """Look at some more series; returns whether these were all."""
         keys = self.index.keys[self.upto : self.upto + KEYS_A_LOOK]
+        zones = self.index.zones[self.upto : self.upto + len(keys)]
+        self.has_zones |= self.index.rezoned > 0 or any(zone is not None for zone in zones)
         self.upto += len(keys)
         self.names.update(key.measure_name for key in keys)
         for name in {name for names in {key.names for key in keys} for name in names}:
@@ -56,7 +59,7 @@ class Known:
     def seen(self, types: Mapping[str, object]) -> Seen:
         """The same in the form that rules need."""
         values = {name: None if found is None else frozenset(found) for name, found in self.values.items()}
-        return Seen(self.index.table, dict(types), frozenset(self.names), values)  # type: ignore[arg-type]  # as given
+        return Seen(self.index.table, dict(types), frozenset(self.names), values, self.has_zones)  # type: ignore[arg-type]  # as given
 
 
 class RuleBook:

@@ -44,6 +44,24 @@ def test_what_a_rule_names_is_compared_with_what_was_seen(body: str, seen: Seen,
     assert found == [] if told is None else len(found) == 1 and told in found[0]
 
 
+@pytest.mark.parametrize(
+    ("kind", "is_told"),
+    [
+        ("detector: {}", True),
+        ("peers: {over: 1m, max: 3}", True),
+        ("zone: {of: average, over: 1m, max: 3}", True),
+        ("range: {max: 1}", False),
+    ],
+)
+def test_a_kind_that_judges_zones_is_told_that_no_series_is_in_one(kind: str, is_told: bool) -> None:
+    (rule,) = rules_of(f"alert: A, measure: temperature, {kind}").rules
+
+    found = [str(warning.kind) for warning in warnings_of(rule, replace(SEEN, has_zones=False))]
+
+    assert found == (["zone"] if is_told else [])
+    assert warnings_of(rule, SEEN) == []
+
+
 def test_a_table_that_nobody_has_is_told_with_the_nearest() -> None:
     (rule,) = rules_of("alert: A, measure: t, range: {max: 1}").rules
 

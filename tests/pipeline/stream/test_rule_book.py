@@ -8,10 +8,10 @@ import pytest
 from prometheus_client import REGISTRY
 
 from pipeline.stream.partitions.owned import OwnedPartitions
-from pipeline.stream.rule_book import RuleBook, count_work
+from pipeline.stream.rule_book import Known, RuleBook, count_work
 from rules import RuleSet, Seen, Work
 from rules.files.parse import parse_rules
-from store.record import MeasureType, TableId
+from store.record import MeasureType, SeriesIndex, SeriesKey, TableId
 
 TABLE = TableId("default", "farm", "air")
 RULES = """
@@ -45,6 +45,18 @@ def test_warnings_for_an_account_name_its_own_tables() -> None:
 
     assert ["farm.aim" in text for text in texts] == [True, False]
     assert "farm.aid" in texts[1]
+
+
+def test_a_zone_is_seen_also_if_a_series_gets_it_later() -> None:
+    index = SeriesIndex(TABLE)
+    known = Known(index)
+    seen = []
+    for zone in (None, "north"):
+        index.id_of(SeriesKey((("sensor", "a"),), "readings"), zone)
+        known.look()
+        seen.append(known.seen({}).has_zones)
+
+    assert seen == [False, True]
 
 
 def test_what_rules_could_not_judge_is_counted_by_its_reason() -> None:
