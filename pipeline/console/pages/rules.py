@@ -126,14 +126,19 @@ async def preview(request: Request) -> Response:
 
 
 async def _picture(site: Site, visitor: Visitor, found: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The values of the one with most alerts; None: there is none, or it is not about values that a table has."""
+    """The values of the one with most alerts; None: there is none, or it is not about values that a table has.
+
+    Alerts beyond a number are counted and not in the answer. The picture ends where the first of them may be.
+    """
     subjects = Counter((one["rule"], tuple(one["dimensions"].items())) for one in found["found"])
     if not subjects:
         return None
     ((subject, _),) = subjects.most_common(1)
+    whole = len(found["found"]) == found["alerts"]
+    until = found["until"] if whole else found["found"][-1]["fired"]
     alerts = [one for one in found["found"] if (one["rule"], tuple(one["dimensions"].items())) == subject]
     try:
-        rows = await _values(site, visitor, alerts[0], found)
+        rows = await _values(site, visitor, alerts[0], found["from"], until)
     except ApiRefused:
         return None
     if not rows:
@@ -144,24 +149,24 @@ async def _picture(site: Site, visitor: Visitor, found: Mapping[str, Any]) -> Ma
         {"label": "lowest", "values": low, "faint": True},
         {"label": "highest", "values": high, "faint": True},
     ]
-    end_s = seconds(found["until"])
+    end_s = seconds(until)
     marks = [
-        {"kind": "alert", "from": seconds(one["fired"]), "to": seconds(one["resolved"] or found["until"])}
-        for one in alerts
+        {"kind": "alert", "from": seconds(one["fired"]), "to": seconds(one["resolved"] or until)} for one in alerts
     ]
     bounds = {f"{name} {bound}": bound for one in alerts if one["measured"] for name, bound in one["bounds"].items()}
     drawn = chart(times, lines, band=(1, 2), bounds=bounds, marks=marks, span=(seconds(times[0]), end_s))
-    return {"chart": drawn, "rule": subject[0], "dimensions": alerts[0]["dimensions"], "alerts": len(alerts)}
+    until_shown = None if whole else until
+    return {"chart": drawn, "rule": subject[0], "dimensions": alerts[0]["dimensions"], "until": until_shown}
 
 
 async def _values(
-    site: Site, visitor: Visitor, alert: Mapping[str, Any], found: Mapping[str, Any]
+    site: Site, visitor: Visitor, alert: Mapping[str, Any], start: str, until: str
 ) -> Sequence[Sequence[Any]]:
     """Time, lowest, average and highest value of the subject of an alert, in POINTS bins. Raises ApiRefused."""
     measure = name_of(alert["measure"])
     where = [
-        f"time >= from_iso8601_timestamp({text_of(found['from'])})",
-        f"time < from_iso8601_timestamp({text_of(found['until'])})",
+        f"time >= from_iso8601_timestamp({text_of(start)})",
+        f"time < from_iso8601_timestamp({text_of(until)})",
         f"{measure} IS NOT NULL",
         *(f"{name_of(name)} = {text_of(value)}" for name, value in alert["dimensions"].items()),
     ]

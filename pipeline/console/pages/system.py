@@ -16,7 +16,7 @@ from pipeline.console.site import Site, form_of, site_of
 MOST_VALUES = 5  # of a dimension that are shown
 
 
-async def _stream(site: Site, token: str | None) -> dict[str, float]:
+async def _stream(site: Site, token: str | None) -> dict[str, float | None]:
     """How the stream is doing: of the whole server, all accounts together."""
     ready, metrics = await asyncio.gather(
         site.shared.get(token, "/readyz", fresh_s=2),
@@ -66,6 +66,13 @@ async def findings(request: Request) -> Response:
     return site.page("system_findings.html", visitor, wrong=by_level[0] + by_level[1], fine=by_level[2])
 
 
+async def numbers(request: Request) -> Response:
+    """The numbers at its top, as they are now."""
+    site = site_of(request)
+    visitor = await site.visitor(request)
+    return site.page("system_numbers.html", visitor, stream=await _stream(site, visitor.token))
+
+
 async def cancel(request: Request) -> Response:
     """Cancel a query."""
     site, fields = site_of(request), await form_of(request)
@@ -77,5 +84,6 @@ async def cancel(request: Request) -> Response:
 ROUTES = (
     Route("/system", system),
     Route("/system/findings", findings),
+    Route("/system/numbers", numbers),
     Route("/system/cancel", cancel, methods=["POST"]),
 )

@@ -37,9 +37,9 @@ def alerts(context: click.Context) -> None:
 
 @alerts.command("list")
 @click.option("--status", type=click.Choice(["firing", "resolved"]), help="Only of this status.")
-@click.option("--table", help="Only this database.table.")
-@click.option("--zone", help="Only this zone.")
-@click.option("--rule", help="Only of this rule (group/alert).")
+@click.option("--table", metavar="DATABASE.TABLE", help="Only this table.")
+@click.option("--zone", metavar="ZONE", help="Only this zone.")
+@click.option("--rule", metavar="GROUP/ALERT", help="Only of this rule.")
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Only with this label; several: with all.")
 @click.option("--from", "start", metavar="TIME", help="Changed at or after: RFC 3339, or 1h for an hour ago.")
 @click.option("--to", metavar="TIME", help="Changed before.")
@@ -69,13 +69,13 @@ def list_alerts(
     show(Listing(_ALERT, rows, answer, "alerts"), form)
 
 
-@alerts.group(invoke_without_command=True, short_help="Deliveries to webhooks, newest first.")
+@alerts.group(invoke_without_command=True, short_help="Deliveries to receivers, newest first.")
 @click.option("--receiver", help="Only to this receiver.")
 @click.option("--state", type=click.Choice(["queued", "delivered", "given_up"]), help="Only in this state.")
 @limit_option(50)
 @list_options
 def deliveries(context: click.Context, receiver: str | None, state: str | None, limit: int, form: str) -> None:
-    """Deliveries to webhooks, newest first: how often it was tried, and what came of it."""
+    """Deliveries to receivers, newest first: how often it was tried, and what came of it."""
     if context.invoked_subcommand is not None:
         return
     parameters = given(receiver=receiver, state=state)

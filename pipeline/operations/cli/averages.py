@@ -20,12 +20,18 @@ _COLUMNS = ("zone", "measure", "unit", "time", "average", "min", "max", "count")
 
 @click.command()
 @click.argument("zones", nargs=-1, required=True, metavar="ZONE…")
-@click.option("--measure", "measures", multiple=True, required=True, help="What was measured; may be given again.")
-@click.option("--from", "start", default="1h", show_default=True, help="RFC 3339, or how long ago.")
-@click.option("--to", "end", help="RFC 3339, or how long ago. [default: now]")
-@click.option("--bin", "width", help="One average per so much time, as in 5m. [default: one over all]")
-@click.option("--tz", help="Whose midnight days and weeks begin at, as in Europe/Berlin. [default: UTC]")
-@click.option("--table", help="database.table, where several tables have the zone.")
+@click.option("--measure", "measures", multiple=True, required=True, help="What was measured; may be repeated.")
+@click.option("--from", "start", metavar="TIME", default="1h", show_default=True, help="RFC 3339, or how long ago.")
+@click.option("--to", "end", metavar="TIME", help="RFC 3339, or how long ago. [default: now]")
+@click.option(
+    "--bin", "width", metavar="DURATION", help="One average per so much time, as in 5m. [default: one over all]"
+)
+@click.option(
+    "--tz",
+    metavar="ZONE",
+    help="The time zone in which days and weeks begin at midnight, as Europe/Berlin. [default: UTC]",
+)
+@click.option("--table", metavar="DATABASE.TABLE", help="Where several tables have the zone.")
 @click.option("--plot", is_flag=True, help="Draw the averages instead of printing them; needs --bin.")
 @list_options
 def averages(

@@ -21,7 +21,7 @@ COMMANDS: Mapping[str, Entry] = {
     "console": Entry("pipeline.operations.cli.console:console", "Run the console: pages for browsers."),
     "simulate": Entry("simulators.cli:simulate", "Publish what a fleet of simulated sensors measures."),
     "query": Entry("pipeline.operations.cli.query:query", "Run an SQL query on a server."),
-    "delete": Entry("pipeline.operations.cli.delete:delete", "Count rows of a table, and delete them."),
+    "delete": Entry("pipeline.operations.cli.delete:delete", "Count rows of a table, or delete them."),
     "averages": Entry("pipeline.operations.cli.averages:averages", "Averages of zones over time."),
     "tables": Entry("pipeline.operations.cli.tables:tables", "Tables, their series and newest times."),
     "latest": Entry("pipeline.operations.cli.latest:latest", "The last values of sensors."),
@@ -49,7 +49,9 @@ COMMANDS: Mapping[str, Entry] = {
     "rules": Entry("pipeline.operations.cli.rules:rules", "Check rule files; list the rules of a server."),
     "detect": Entry("pipeline.operations.cli.detect:detect", "Anomaly scores of the rows of a file."),
     "detectors": Entry("pipeline.operations.cli.detectors:detectors", "What detectors have learnt."),
-    "reload": Entry("pipeline.operations.cli.reload:reload", "Have a server read its rule files again."),
+    "reload": Entry(
+        "pipeline.operations.cli.reload:reload", "Have a server read rules, receivers, routes and silences again."
+    ),
     "doctor": Entry(
         "pipeline.operations.cli.doctor:doctor", "Check the configuration, this machine and a running server."
     ),

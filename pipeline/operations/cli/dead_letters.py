@@ -31,7 +31,7 @@ def dead_letters() -> None:
 @dead_letters.command("list")
 @click.option("--reason", help="Only of this reason, as in `invalid_json`.")
 @click.option("--mqtt-topic", help="Only from this MQTT topic.")
-@click.option("--from", "start", help="Arrived since: RFC 3339, or how long ago.")
+@click.option("--from", "start", metavar="TIME", help="Arrived since: RFC 3339, or how long ago.")
 @limit_option(50)
 @list_options
 def list_letters(

@@ -27,14 +27,20 @@ def delete(context: click.Context, sql: str, yes: bool, purge: bool) -> None:
     with client(context) as server:
         answer = server.post("v1", "deletes", body={"sql": sql, "confirm": yes, "purge": purge}).json()
         if answer["state"] == "counted":
-            print_text(f"{answer['rows']} rows of {answer['table']}")
+            print_text(f"{_rows(answer)} of {answer['table']}")
             note("nothing is deleted; --yes deletes them")
             return
         answer = _carried_out(server, answer)
     if answer["state"] == "failed":
         raise ServerRefused(f"no row of {answer['table']} is deleted: {answer['detail']}")
-    rows = "rows" if answer["rows"] is None else f"{answer['rows']} rows"
-    print_text(f"{rows} of {answer['table']} deleted" + (", from files of earlier versions, too" if purge else ""))
+    purged = ", from files of earlier versions, too" if purge else ""
+    print_text(f"{_rows(answer)} of {answer['table']} deleted{purged}")
+
+
+def _rows(answer: dict[str, Any]) -> str:
+    """How many; their number is not known any more after a kill of the worker."""
+    rows = answer["rows"]
+    return "rows" if rows is None else f"{rows} row{'s' if rows != 1 else ''}"
 
 
 def _carried_out(server: Client, answer: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,9 @@ SCORES = ("timestamp", "value", "anomaly_score")
 @click.argument("file", metavar="FILE", type=FILE)
 @click.option("--time-column", default="timestamp", show_default=True, help="Its integers are milliseconds.")
 @click.option("--value-column", default="value", show_default=True, help="Numbers, or empty.")
-@click.option("--by", metavar="COLUMN", multiple=True, help="Rows that differ in it are of other series; repeatable.")
+@click.option(
+    "--by", metavar="COLUMN", multiple=True, help="Rows that differ in it are of other series; may be repeated."
+)
 @click.option("--peers", metavar="COLUMN", help="Series that are equal in it, and measured together, are compared.")
 @click.option(
     "--probation",

@@ -16,10 +16,10 @@ def detectors() -> None:
     """Detectors: what they have learnt."""
 
 
-@detectors.command()
-@click.option("--table", help="Only this database.table.")
-@click.option("--rule", help="Only this rule (group/alert).")
-@click.option("--zone", help="Only this zone.")
+@detectors.command(short_help="Series that are learnt, judged or unusual now; bounds.")
+@click.option("--table", metavar="DATABASE.TABLE", help="Only this table.")
+@click.option("--rule", metavar="GROUP/ALERT", help="Only this rule.")
+@click.option("--zone", metavar="ZONE", help="Only this zone.")
 @click.option(
     "--series", type=click.IntRange(1, 10_000), metavar="COUNT", help="Series instead of zones: the first ones."
 )

@@ -13,8 +13,8 @@ _REJECTED = ("mqtt_topic", "reason", "count", "last_arrival", "detail")
 
 
 @click.group(invoke_without_command=True)
-@click.option("--table", help="Only this database.table.")
-@click.option("--zone", help="Only this zone.")
+@click.option("--table", metavar="DATABASE.TABLE", help="Only this table.")
+@click.option("--zone", metavar="ZONE", help="Only this zone.")
 @click.option(
     "--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="The largest number of entries."
 )

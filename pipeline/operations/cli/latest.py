@@ -12,10 +12,14 @@ _COLUMNS = ("zone", "table", "dimensions", "measure_name", "measure", "value", "
 
 @click.command()
 @click.argument("zones", nargs=-1, metavar="[ZONE…]")
-@click.option("--measure", "measures", multiple=True, help="Only this measure; may be given again.")
-@click.option("--dimension", "dimensions", multiple=True, metavar="NAME=VALUE", help="Only series with it; as above.")
-@click.option("--table", help="Only this database.table.")
-@click.option("--from", "start", default="1d", show_default=True, help="RFC 3339, or how long ago: none is older.")
+@click.option("--measure", "measures", multiple=True, help="Only this measure; may be repeated.")
+@click.option(
+    "--dimension", "dimensions", multiple=True, metavar="NAME=VALUE", help="Only series with it; may be repeated."
+)
+@click.option("--table", metavar="DATABASE.TABLE", help="Only this table.")
+@click.option(
+    "--from", "start", metavar="TIME", default="1d", show_default=True, help="RFC 3339, or how long ago: none is older."
+)
 @click.option(
     "--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="The largest number of entries."
 )

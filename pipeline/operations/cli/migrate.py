@@ -70,7 +70,13 @@ def check(paths: tuple[Path, ...], folder: Path | None, table: str | None, form:
     "--from", "origin", metavar="URL", required=True, help="As https://query.timestream.eu-west-1.amazonaws.com."
 )
 @click.option("--to", "target", metavar="URL", required=True, help="A server of Streamgauge, or another one.")
-@click.option("--account", default="default", show_default=True, help="Of the token, at servers of Streamgauge.")
+@click.option(
+    "--account",
+    metavar="ACCOUNT",
+    default="default",
+    show_default=True,
+    help="Of the token, at servers of Streamgauge.",
+)
 @click.option("--tolerance", type=click.FloatRange(0), default=1e-9, show_default=True, help="Of doubles, relative.")
 @format_option("table", "json")
 @click.pass_context

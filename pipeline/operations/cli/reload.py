@@ -11,7 +11,10 @@ from pipeline.operations.cli.output import print_text
 @click.command()
 @server_options
 def reload(context: click.Context) -> int:
-    """Have the server read its rule files again; exit code 1 if one is wrong, and then nothing has changed."""
+    """Have the server read its rule files and configuration again: rules, receivers, routes, inhibitions, silences.
+
+    Exit code 1 if anything in them is wrong, and then nothing has changed.
+    """
     with client(context) as server:
         answer = server.post("v1", "rules", "reload", body={}).json()
     count = f"{answer['rules']} rule{'' if answer['rules'] == 1 else 's'}"

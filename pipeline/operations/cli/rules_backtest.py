@@ -32,7 +32,9 @@ _MOST_SENSORS = 20
 @click.option("--rule", "names", metavar="GROUP/ALERT", multiple=True, help="Only this rule; may be repeated.")
 @click.option("--data", type=click.Path(path_type=Path), help="A CSV or Parquet file instead of the server's tables.")
 @click.option("--time-column", default="time", show_default=True, help="Of --data; integers are milliseconds.")
-@click.option("--dimension", "dimensions", metavar="COLUMN", multiple=True, help="A dimension of --data; repeatable.")
+@click.option(
+    "--dimension", "dimensions", metavar="COLUMN", multiple=True, help="A dimension of --data; may be repeated."
+)
 @click.option("--zone-column", metavar="COLUMN", help="The zone of --data.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page with pictures of the alerts.")
 @plot_option("Draw the alerts as a picture; .svg and .pdf are possible, too.")

@@ -25,7 +25,7 @@ _STORED = ("account", "table", "memory_bytes", "magnetic_bytes")
     show_default=True,
     help=f"One line for each of these: some of {','.join(_GROUPS)}.",
 )
-@click.option("--account", help="Of another account than that of the token.")
+@click.option("--account", metavar="ACCOUNT", help="Of another account than that of the token.")
 @click.option("--all", "of_all", is_flag=True, help="Of all accounts.")
 @click.option("--stored", is_flag=True, help="The bytes of each table now, by tier.")
 @list_options

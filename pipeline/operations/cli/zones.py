@@ -11,7 +11,7 @@ _ZONE = ("zone", "table", "sensors", "last_time")
 
 
 @click.command()
-@click.option("--table", help="Only of this database.table.")
+@click.option("--table", metavar="DATABASE.TABLE", help="Only of this table.")
 @list_options
 def zones(context: click.Context, table: str | None, form: str) -> None:
     """The zones, with their tables, numbers of sensors and newest times."""

@@ -24,7 +24,7 @@ async def test_those_that_fire_are_listed_and_others_on_request(console: Console
 
 
 async def test_without_any_the_page_says_where_rules_are(console: ConsolePages) -> None:
-    assert "streamgauge rules list" in await console.text("/alerts")
+    assert "The page Rules shows those in force" in await console.text("/alerts")
 
 
 async def test_one_alert_says_what_it_is_and_what_happened(console: ConsolePages) -> None:

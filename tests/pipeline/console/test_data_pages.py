@@ -14,6 +14,7 @@ import pytest
 from pipeline.api.http.checkup import Checkup
 from pipeline.console.pages import device
 from pipeline.console.pages.query import marked, picture
+from pipeline.console.rate import Rate
 from pipeline.console.sql_text import quoted
 from tests.support.console_pages import ConsolePages, text_of
 
@@ -213,9 +214,18 @@ async def test_the_doctor_is_asked_for_administrators(guarded: ConsolePages) -> 
     assert "clock fail it says 1970 set it disk warn 3 GiB <free> make room" in text
     assert "1 findings are ok" in text
     assert nothing.startswith("Nothing is wrong.")
-    assert "hx-get" not in of_reader.text
+    assert "/system/findings" not in of_reader.text
     assert "streamgauge doctor" in of_reader.text
     assert "admin" in await guarded.text("/system/findings", 403)
+
+
+async def test_the_rate_of_messages_is_not_known_at_the_first_look(filled: ConsolePages) -> None:
+    first = await filled.text("/system/numbers")
+    rate = Rate()
+    looks = [rate.of(count, now_s) for count, now_s in ((100.0, 10.0), (100.0, 11.0), (500.0, 14.0), (5.0, 17.0))]
+
+    assert first.startswith("Messages per second — Behind the log")
+    assert looks == [None, None, 100.0, None]
 
 
 @pytest.mark.parametrize(

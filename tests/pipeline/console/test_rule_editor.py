@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline.api.http.backtests import running
 from pipeline.stream.partitions.owned import OwnedPartitions
 from pipeline.stream.rule_book import RuleBook
 from rules import RuleSet
@@ -77,6 +78,22 @@ async def test_a_preview_counts_the_alerts_and_draws_the_one_with_most(editor: C
     assert [mark["to"] - mark["from"] for mark in drawn["marks"]] == [60.0, 60.0]
     assert drawn["bounds"] == {"max 32.0": 32.0}
     assert max(drawn["lines"][2]["values"]) == 33.0
+
+
+@pytest.mark.processes
+async def test_a_picture_ends_where_the_alerts_of_the_answer_do(
+    editor: ConsolePages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The later one is counted only: a picture of its time without it would be wrong."""
+    monkeypatch.setattr(running, "MOST", 1)
+
+    shown = await editor.browser.post("/rules/preview", data={"text": RULES, "from": "6h"})
+    (drawn,) = [json.loads(one) for one in re.findall(r'<script type="application/json">(.*?)</script>', shown.text)]
+
+    assert "2 alerts" in text_of(shown)
+    assert "later alerts are only counted" in text_of(shown)
+    assert drawn["range"][1] == drawn["marks"][0]["from"]
+    assert max(drawn["lines"][2]["values"]) == 20.0
 
 
 async def test_a_preview_of_a_wrong_text_says_what_is_wrong(editor: ConsolePages) -> None:
