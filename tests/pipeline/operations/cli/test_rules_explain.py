@@ -21,6 +21,7 @@ ANSWER: dict[str, Any] = {
     "steps": ["2026-11-23T10:00:05Z: 33 is above max 32: firing"],
     "values": [{"time": "2026-11-23T10:00:05Z", "value": 33.0, "bounds": {"max": 32.0}, "phase": "firing"}],
     "peers": [{"dimensions": {"sensor": "s2"}, "samples": 3, "average": 31.5, "min": 31.0, "max": 32.0}],
+    "explanation": None,
     "reproduced": False,
 }
 
