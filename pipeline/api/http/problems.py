@@ -173,6 +173,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> JSONResponse:
+        if isinstance(error.__cause__, ValueError | RecursionError):  # what FastAPI's reading of a body failed with
+            return document(400, f"the body is not JSON: {error.__cause__}", {"parameter": "body"})
         detail, headers = str(error.detail), dict(error.headers or {})
         if error.status_code == http.HTTPStatus.NOT_FOUND:
             detail = f"there is nothing at {request.url.path}; /docs lists the paths"

@@ -55,6 +55,15 @@ async def test_a_body_that_is_not_json_says_where_it_ends(http: httpx.AsyncClien
     assert "character 8" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize(("body", "why"), [(b'{"sql": "\xff"}', "invalid start byte"), (b"[" * 100_000, "recursion")])
+async def test_a_body_that_cannot_be_read_says_why(http: httpx.AsyncClient, body: bytes, why: str) -> None:
+    answer = await http.post("/v1/query", content=body, headers={"content-type": "application/json"})
+
+    assert (answer.status_code, answer.json()["parameter"]) == (400, "body")
+    assert "the body is not JSON: " in answer.json()["detail"]
+    assert why in answer.json()["detail"]
+
+
 async def test_a_long_value_is_shown_in_part(http: httpx.AsyncClient) -> None:
     answer = await http.get("/v1/alerts", params={"status": "x" * 5000})
 
