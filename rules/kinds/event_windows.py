@@ -159,12 +159,14 @@ class EventWindows:
 
     def snapshot(self) -> Arrays:
         """The events of all groups; these are subjects."""
-        times = [self._times_ns.get(group, []) for group in range(self._size)]
+        size = np.zeros(self._size, np.uint32)
+        times = [self._times_ns[group] for group in np.flatnonzero(self._has_events[: self._size]).tolist()]
+        size[self._has_events[: self._size]] = [len(of) for of in times]
         return {
             "newest_ns": packed(self._newest_ns[: self._size], np.int64),
             "heard_ns": packed(self._heard_ns[: self._size], np.int64),
             "judged_ns": packed(self._judged_ns[: self._size], np.int64),
-            "size": packed(np.array([len(of) for of in times], np.int64), np.uint32),
+            "size": packed(size, np.uint32),
             "time_ns": packed(np.array([time_ns for of in times for time_ns in of], np.int64), np.int64),
         }
 

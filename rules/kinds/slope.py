@@ -16,7 +16,10 @@ the same whatever their number, and nothing is lost by cancellation. Cost: 20 by
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+import numpy.typing as npt
 
 from rules.definition.selection import Selection
 from rules.kinds.judging import Ids, Inputs, Judged, OfSeries
@@ -26,9 +29,17 @@ from rules.values.samples import Samples, rounds_of
 from store.record import Int64s, SeriesIndex
 
 METHODS = ("least_squares", "end_to_end")
-SLOTS = 8
+SLOTS = 8  # a power of two
 
 _LARGEST = float(np.finfo(np.float64).max)
+
+
+class _Sums(NamedTuple):
+    """The number of samples of a slot of each signal, and their sums."""
+
+    number: npt.NDArray[np.float32]
+    time_s: Float64s
+    value: Float64s
 
 
 class SlopeJudge(OfSeries):
@@ -92,19 +103,24 @@ class SlopeJudge(OfSeries):
         if moved.any():
             self._sum_up(series[moved], slot[moved])
         self._first_ns[series] = np.where(steps >= SLOTS, time_ns, self._first_ns[series])
-        place = slot % SLOTS
-        is_first = self._count[series, place] == 0
-        since_s = (time_ns - slot * self._slot_ns) / 1e9
-        self._time_s[series, place] = np.where(is_first, 0, self._time_s[series, place]) + since_s
-        self._value[series, place] = np.where(is_first, 0, self._value[series, place]) + value
-        self._count[series, place] += 1
         self._slot[series] = slot
-        return self._rates(series, slot, time_ns, value)
+        point = self._add(series * SLOTS + slot % SLOTS, (time_ns - slot * self._slot_ns) / 1e9, value)
+        return self._rates(series, slot, time_ns, value, point)
+
+    def _add(self, at: Indices, since_s: Float64s, value: Float64s) -> _Sums:
+        """Add samples to their slots, which are places in the arrays seen as flat; returns what is in these."""
+        counts, times_s, values = self._count.reshape(-1), self._time_s.reshape(-1), self._value.reshape(-1)
+        count = counts.take(at)
+        is_first = count == 0
+        time_s, total = (np.where(is_first, 0, part.take(at)) for part in (times_s, values))
+        found = _Sums(count + 1, time_s + since_s, total + value)
+        counts[at], times_s[at], values[at] = found
+        return found
 
     def _sum_up(self, series: Indices, slot: Int64s) -> None:
         """Make the sums of the slots before the newest one, from all of them."""
         count = self._count[series].astype(np.float64)
-        age = (slot[:, None] - np.arange(SLOTS)) % SLOTS
+        age = ((slot % SLOTS)[:, None] - np.arange(SLOTS)) & (SLOTS - 1)  # as %, which is slow
         count[age == 0] = 0
         some = np.maximum(count, 1)
         at_s = self._time_s[series] / some - age * (self._slot_ns / 1e9)
@@ -117,11 +133,12 @@ class SlopeJudge(OfSeries):
         sums = (*columns, (count * at_s * beside).sum(1), at_s[oldest], mean[oldest])
         self._before[:, series] = np.stack(sums)
 
-    def _rates(self, series: Indices, slot: Int64s, time_ns: Int64s, value: Float64s) -> tuple[Float64s, Bools]:
-        place = slot % SLOTS
-        count = self._count[series, place].astype(np.float64)
-        total, level, sum_t, sum_v, sum_tt, sum_tv = self._before[:6, series]
-        time_s, beside = self._time_s[series, place], self._value[series, place] - count * level
+    def _rates(
+        self, series: Indices, slot: Int64s, time_ns: Int64s, value: Float64s, newest: _Sums
+    ) -> tuple[Float64s, Bools]:
+        count, time_s = newest.number.astype(np.float64), newest.time_s
+        total, level, sum_t, sum_v, sum_tt, sum_tv = self._before[:6].take(series, axis=1)
+        beside = newest.value - count * level
         with np.errstate(all="ignore"):
             all_count, all_v = total + count, sum_v + beside
             if self._is_fitted:
@@ -131,7 +148,7 @@ class SlopeJudge(OfSeries):
             else:
                 alone, (oldest_s, oldest) = total == 0, self._before[6:, series]
                 from_s = np.where(alone, time_s / count, oldest_s)
-                first = np.where(alone, self._value[series, place] / count, oldest)
+                first = np.where(alone, newest.value / count, oldest)
                 slope = (value - first) / ((time_ns - slot * self._slot_ns) / 1e9 - from_s)
             rates = slope * (self._per_ns / 1e9)
             if self._in_percent:
