@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from pipeline.operations.cli.asking import client, given, list_options
-from pipeline.operations.cli.output import Listing, show
+from pipeline.operations.cli.output import Listing, note, show
 
 _ZONE = ("rule", "table", "zone", "learning", "provisional", "live", "suppressed", "bound", "false", "right")
 _SERIES = ("rule", "table", "zone", "dimensions", "stage", "learning", "suppressed")
@@ -37,6 +37,10 @@ def status(
     found = [{**of, **one} for of in answer["detectors"] for one in of[member]]
     rows = (tuple(_cell(one[name]) for name in columns) for one in found)
     show(Listing(columns, rows, answer, "detectors"), form)
+    if not answer["detectors"]:
+        note("no such rule of the kind detector is in force")
+    elif not found:
+        note("no series yet: the first is there when a window of its zone has closed")
 
 
 def _cell(value: object) -> object:
