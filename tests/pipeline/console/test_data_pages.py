@@ -212,7 +212,7 @@ async def test_the_doctor_is_asked_for_administrators(guarded: ConsolePages) -> 
 
     assert 'hx-get="/system/findings"' in page.text
     assert "clock fail it says 1970 set it disk warn 3 GiB <free> make room" in text
-    assert "1 findings are ok" in text
+    assert "1 finding is ok" in text
     assert nothing.startswith("Nothing is wrong.")
     assert "/system/findings" not in of_reader.text
     assert "streamgauge doctor" in of_reader.text
