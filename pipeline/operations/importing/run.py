@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
+from pipeline.base.errors import ImportFailed
 from pipeline.operations.client import Client
 from pipeline.operations.importing.comparison import Compared, ReadBack, compare
 from pipeline.operations.importing.conversion import converted
@@ -63,8 +64,13 @@ class Import:
         return sum(known) if len(known) == len(counts) else None
 
     def send(self, journal: Journal, progress: Progress) -> None:
-        """Store all rows that the journal does not have: file by file, or sorted by time if they are in no order."""
+        """Store all rows that the journal does not have: file by file, or sorted by time if they are in no order.
+
+        Raises ImportFailed for a table that does not exist and is not to be created.
+        """
         self.patience.was_there |= journal.is_continued
+        if not self.create and not self._asked()["exists"]:
+            raise ImportFailed(f"there is no table {self.table} on this server; with --create the import makes it")
         sender = Sender(self.server, self.table, journal, progress.sent, create=self.create, patience=self.patience)
         with sender:
             if self._is_scattered():
@@ -115,13 +121,14 @@ class Import:
         journal.end(SORTED, count)
 
     def _target(self) -> list[TargetColumn]:
-        """The columns of the table. Raises ServerUnreachable, ServerRefused."""
+        return [TargetColumn(of["name"], of["kind"], MeasureType(of["type"])) for of in self._asked()["columns"]]
 
-        def ask() -> Any:
-            return self.server.get("v1", "import", parameters=[("table", self.table)])
-
-        found = self.patience.ask(ask)
-        return [TargetColumn(of["name"], of["kind"], MeasureType(of["type"])) for of in found["columns"]]
+    def _asked(self) -> Mapping[str, Any]:
+        """What the server says of the table. Raises ServerUnreachable, ServerRefused."""
+        found: Mapping[str, Any] = self.patience.ask(
+            lambda: self.server.get("v1", "import", parameters=[("table", self.table)])
+        )
+        return found
 
 
 def summary(state: FileState, compared: Compared | None) -> Mapping[str, object]:

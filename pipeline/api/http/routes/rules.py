@@ -42,7 +42,7 @@ class Check(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     text: str = Field(max_length=1_000_000)
-    file: str = Field(default="rules", description="its name, used in error messages")
+    file: str = Field(default="rules", max_length=200, description="its name, used in error messages")
 
 
 class Preview(Check):

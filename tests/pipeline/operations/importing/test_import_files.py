@@ -252,6 +252,8 @@ def test_the_command(past: ImportService, capsys: pytest.CaptureFixture[str], mo
 
     assert run(["--endpoint", url, "import", "csv", *options, "--dry-run"]) == 0
     assert "sensor\tdimension\tsensor\tvarchar" in capsys.readouterr().out
+    assert run(["--endpoint", url, "import", "csv", *(of for of in options if of != "--create")]) != 0
+    assert "there is no table past.rows on this server; with --create" in capsys.readouterr().err
     assert run(["--endpoint", url, "import", "csv", *options]) == 0
     header, line = capsys.readouterr().out.splitlines()
     assert header.split("\t")[:4] == ["file", "rows", "new", "same"]
