@@ -44,9 +44,15 @@ class Placed(NamedTuple):
 
     @property
     def order(self) -> tuple[object, ...]:
-        """In which it is told, and counted: not that of the ids of series, which differ from process to process."""
+        """In which it is told, and counted: not that of the ids of series, which differ from process to process.
+
+        What resolves is told before what fires, but not by the absence of readings, which follows the values of a tick:
+        it may end what has just fired.
+        """
         one = self.transition
-        return self.row, self.place, one.time_ns, one.status is Status.FIRING, one.id
+        is_last = self.row < 0 and one.reason is Reason.NO_DATA
+        rank = 1 if one.status is Status.FIRING else 2 if is_last else 0
+        return self.row, self.place, one.time_ns, rank, one.id
 
 
 class Flood:

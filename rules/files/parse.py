@@ -25,6 +25,7 @@ from typing import Any
 
 from rules.definition.document import Problems, compose, meant, read_items, read_pairs, read_parsed, read_text
 from rules.definition.keys import DURATION, TEXT, Form, Key, Section, mapping, schema_of, short_form
+from rules.definition.level import AT_ONCE
 from rules.definition.most_alerts import MOST_ALERTS
 from rules.definition.no_data import NO_DATA
 from rules.definition.selection import Pattern, Wanted, Where
@@ -112,6 +113,7 @@ def _rule(node: Node, group: str, table: str, alerts: set[str], problems: Proble
     if condition is None:
         return None
     _check_formats(section, kind)
+    _check_holds(section, kind)
     levels = levels_of(section, chosen) if kind.has_limits else (implied_level(section, condition.bounds),)
     if not section.is_whole:
         return None
@@ -132,6 +134,15 @@ def _check_formats(section: Section, kind: Kind) -> None:
         if wrong is not None:
             told = f"of `{kind.name}` only {', '.join(f'{{{number}}}' for number in numbers)} take a format"
             section.problem(f"`{name}` in `annotations` of {section.what} has {{{wrong}}}; {told}", at="annotations")
+
+
+def _check_holds(section: Section, kind: Kind) -> None:
+    """Samples are counted only where there are any; how many ticks there are says nothing."""
+    for key in () if kind.is_sampled else ("for", "clear_for"):
+        samples = section.get(key, AT_ONCE).samples
+        if samples:
+            told = f"must be a duration, is a number of samples ({samples}): `{kind.name}` has none"
+            section.problem(f"`{key}` of {section.what} {told}", at=key)
 
 
 def _kind(section: Section) -> tuple[Kind | None, Section | None]:

@@ -279,6 +279,7 @@ KIND = Kind(
     ),
     _make,
     measure="composite",
+    is_sampled=False,
     names=("rules",),
     without=("clear", "no_data", "lateness", "where"),
 )

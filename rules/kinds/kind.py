@@ -122,6 +122,7 @@ class Kind:
     names       placeholders of its alerts that are texts
     without     keys of a rule that have no meaning for it
     has_limits  whether bounds and levels are written under it, too (`rules.files.level_keys`)
+    is_sampled  whether samples make its values, so that `for` and `clear_for` may be a number of these
     short       the key whose value may stand for all of them; empty: none
     instead     what to do about values that are text, booleans or times; empty: nothing better
     """
@@ -131,6 +132,7 @@ class Kind:
     keys: tuple[Key, ...]
     make: Callable[[Section], Condition | None]
     has_limits: bool = False
+    is_sampled: bool = True
     measure: str = ""
     without: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()

@@ -215,6 +215,14 @@ def test_how_the_log_is_cut_changes_nothing() -> None:
         ),
         ("of: Hot}, no_data: {then: alert", "`no_data` of rule Both does not go with `composite`"),
         ("of: Hot}, clear: {max: 1", "`clear` of rule Both does not go with `composite`"),
+        (
+            "of: Hot}, for: 2 samples, labels: {a: b",
+            "`for` of rule Both must be a duration, is a number of samples (2): `composite` has none",
+        ),
+        (
+            "of: Hot}, clear_for: 3 samples, labels: {a: b",
+            "`clear_for` of rule Both must be a duration, is a number of samples (3): `composite` has none",
+        ),
     ],
 )
 def test_what_is_wrong_is_told(rules: str, problem: str) -> None:

@@ -207,3 +207,19 @@ def test_a_rule_without_it_keeps_its_definition_and_so_its_state() -> None:
 
     assert without.definition == "7677c198be721272252500fceccdc121"
     assert with_it.definition != without.definition
+
+
+def test_an_alert_that_fires_as_readings_become_absent_is_told_to_fire_first() -> None:
+    """At the tick at which the last event leaves the window of `count`; a rule that is composed of it hears both."""
+    rare = "alert: Rare, measure: temperature, count: {over: 2s, by: sensor, min: 1}"
+    resolve = "no_data: {then: resolve, after: 2s}"
+    feed = Feed(rules_of(HOT, f"{rare}, {resolve}", "alert: Both, composite: {of: A and Rare}"))
+    feed.tick(0, 0)
+    feed.arrives(0, ("s1", 0, 31.0))
+
+    assert feed.ticks(1) == []
+    feed.ticks(2)
+
+    rare_told = told([one for one in feed.transitions if one.rule == "g/Rare"])
+    assert rare_told == [("firing", None, 0.0), ("resolved", "no_data", None)]
+    assert feed.phases() == [("s1", "g/A", "FIRING")]

@@ -215,7 +215,9 @@ def in_backtest(rules: RuleSet, series: dict[str, Values], rng: random.Random) -
 
 
 def ordered(transitions: Sequence[Transition]) -> list[Transition]:
-    """Each once; several at one time are in no order that matters."""
+    """Each once; several at one time are in no order that matters, but that an alert fires before it resolves."""
+    first = {one.id: one for one in reversed(transitions)}
+    assert [one for one in first.values() if str(one.status) != "firing"] == []
     once = {(one.time_ns, one.id, str(one.status), one.labels.get("severity", "")): one for one in transitions}
     for one in transitions:
         assert once[one.time_ns, one.id, str(one.status), one.labels.get("severity", "")] == one
