@@ -93,7 +93,7 @@ def test_false_raises_the_bound_of_its_zone_and_right_lowers_it(learnt: bytes) -
 
 
 def test_what_was_false_too_often_is_not_told_any_more(learnt: bytes) -> None:
-    of = steps_of(LEARNT + STEPS, [(LEARNT + 12, 1, 14)])
+    of = steps_of(LEARNT + STEPS, [(LEARNT + 12, 1, 18)])
 
     assert len(fired(learnt, of, {})) == 1
     assert fired(learnt, of, false(NEWEST)) == []
@@ -118,7 +118,7 @@ def test_an_alert_counts_once_with_what_was_said_last() -> None:
 def test_kills_and_replays_move_the_bound_at_the_same_place(learnt: bytes, seed: int) -> None:
     """A worker that is killed goes on from an older state, and finds the same, some of it twice."""
     rng = random.Random(seed)
-    spikes = [(rng.randrange(LEARNT, LEARNT + STEPS), rng.randrange(SENSORS), rng.uniform(5, 15)) for _ in range(8)]
+    spikes = [(rng.randrange(LEARNT, LEARNT + STEPS), rng.randrange(SENSORS), rng.uniform(5, 30)) for _ in range(8)]
     of, end = steps_of(LEARNT + STEPS, spikes), LEARNT + STEPS
     marks = {
         rng.randrange(LEARNT, end): Mark(RULE, ZONE, rng.choice("abc"), rng.random() < 0.7)
