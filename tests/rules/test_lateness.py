@@ -56,10 +56,10 @@ def shuffled(rows: Sequence[Row], rng: random.Random) -> list[tuple[int, Row]]:
 
 
 def run(rules: RuleSet, arriving: Sequence[tuple[int, Row]], rng: random.Random | None = None) -> list[Transition]:
-    """What comes of these rows; batches and restarts at random, if there is a generator of random numbers."""
+    """What comes of these rows, until the last windows have closed. With `rng` in random batches, with restarts."""
     registry = SeriesRegistry()
     engine, found, offset = Engine(rules, registry), [], 0
-    for second in range(0, 500, 10):
+    for second in range(0, 600, 10):
         part = [item for item in arriving if second - 10 < item[0] <= second]
         start = 0
         while start < len(part):
