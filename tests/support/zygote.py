@@ -122,6 +122,8 @@ def _forking(start: Callable[..., Any]) -> Callable[..., Any]:
         def begin() -> None:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+            for number in (signal.SIGPIPE, signal.SIGXFSZ):  # as the interpreter does that would begin now
+                signal.signal(number, signal.SIG_IGN)
             signal.set_wakeup_fd(-1)
             preexec_fn()
             _become(words[3:])
