@@ -2,8 +2,9 @@
 
 The name of a hostile page can lead to this machine a moment after the page was loaded (DNS rebinding). The browser then
 takes what is answered here for the page's own, and only the header Host still has the name. An IP address in it is
-harmless, as no name was looked up. Forms and scripts of other pages can be sent here without that, but not read; the
-header Origin says where they come from. https://www.rfc-editor.org/rfc/rfc6761#section-6.3 on localhost.
+harmless, as no name was looked up; and so is a name without a dot, of a service or an upstream of a proxy, as the public
+DNS has none. Forms and scripts of other pages can be sent here without that, but not read; the header Origin says where
+they come from. https://www.rfc-editor.org/rfc/rfc6761#section-6.3 on localhost.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ SHOWN_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class AnsweredHosts:
-    """The names of a server, besides localhost and every IP address. Lower case, without port."""
+    """The names of a server, besides IP addresses and names without a dot. Lower case, without port."""
 
     names: frozenset[str]
 
@@ -35,12 +36,14 @@ class AnsweredHosts:
             return None
         names = "".join(f", {name}" for name in sorted(self.names - {LOCALHOST}) if not _is_ip_address(name))
         return (
-            f"Host: {host[:SHOWN_CHARACTERS]} is not a name of this server, which asks for no token and answers for IP "
-            f"addresses, localhost{names}; further names are listed in http.hosts of its streamgauge.yaml"
+            f"Host: {host[:SHOWN_CHARACTERS]} is not a name of this server, which asks for no token and answers for "
+            f"names without a dot, IP addresses, localhost{names}; further names are listed in http.hosts of its "
+            "streamgauge.yaml"
         )
 
     def _has(self, host: str) -> bool:
-        return host == LOCALHOST or host.endswith(f".{LOCALHOST}") or host in self.names or _is_ip_address(host)
+        is_local = "." not in host or host.endswith(f".{LOCALHOST}")
+        return bool(host) and (is_local or host in self.names or _is_ip_address(host))
 
 
 def origin_refusal(method: str, origin: str | None, host: str | None, allowed: Collection[str]) -> str | None:

@@ -26,9 +26,11 @@ OURS = AnsweredHosts.of(["gauge.example:8080", "Desk", "worker-1:8080"])
         "GAUGE.example:443",
         "desk",
         "worker-1:8080",
+        "upstream",
+        "streamgauge:8080",
     ],
 )
-def test_addresses_localhost_and_names_of_ours_are_answered(host: str | None) -> None:
+def test_addresses_names_without_a_dot_and_names_of_ours_are_answered(host: str | None) -> None:
     assert OURS.refusal(host) is None
 
 
@@ -38,7 +40,7 @@ def test_addresses_localhost_and_names_of_ours_are_answered(host: str | None) ->
         "rebound.example:8080",
         "",
         "127.0.0.1.rebound.example",
-        "rebound-localhost",
+        "rebound-localhost.example",
         "localhost.rebound.example",
         "sub.gauge.example",
         "[rebound.example]:80",
