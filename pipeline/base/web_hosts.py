@@ -2,7 +2,7 @@
 
 The name of a hostile page can lead to this machine a moment after the page was loaded (DNS rebinding). The browser then
 takes what is answered here for the page's own, and only the header Host still has the name. An IP address in it is
-harmless, as no name was looked up; and so is a name without a dot, of a service or an upstream of a proxy, as the public
+harmless, as no name was looked up; so is a name without a dot, of a service or an upstream of a proxy, as the public
 DNS has none. Forms and scripts of other pages can be sent here without that, but not read; the header Origin says where
 they come from. https://www.rfc-editor.org/rfc/rfc6761#section-6.3 on localhost.
 """

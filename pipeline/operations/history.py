@@ -13,6 +13,7 @@ import pyarrow.parquet
 
 from pipeline.operations.client import Client
 from rules.replaying.backtest import Layout, layout_of, split, times_of
+from store.values.sql_text import quote_table
 from store.values.times import rfc3339
 
 TRUNCATED = "streamgauge-truncated"
@@ -34,7 +35,9 @@ class ServerHistory:
 
     def layout(self) -> Layout:
         """The columns, as the server describes them."""
-        answer = self.server.post("v1", "query", body={"sql": f"DESCRIBE {self._name()}", "format": "json"}).json()
+        answer = self.server.post(
+            "v1", "query", body={"sql": f"DESCRIBE {quote_table(self.table)}", "format": "json"}
+        ).json()
         return layout_of(answer["rows"])
 
     def pieces(self) -> Iterator[pa.Table]:
@@ -49,7 +52,7 @@ class ServerHistory:
     def _rows(self, start_ns: int, end_ns: int) -> Iterator[pa.Table]:
         """The rows of a span; by halves if these are more than an answer may have."""
         where = f"time >= '{_sql_time(start_ns)}' AND time < '{_sql_time(end_ns)}'"
-        sql = f"SELECT * FROM {self._name()} WHERE {where}"  # noqa: S608  # the name is quoted
+        sql = f"SELECT * FROM {quote_table(self.table)} WHERE {where}"  # noqa: S608  # the name is quoted
         response = self.server.post("v1", "query", body={"sql": sql, "format": "arrow"})
         if TRUNCATED not in response.headers:
             yield pa.ipc.open_stream(response.content).read_all()
@@ -59,10 +62,6 @@ class ServerHistory:
             middle_ns = (start_ns + end_ns) // 2
             yield from self._rows(start_ns, middle_ns)
             yield from self._rows(middle_ns, end_ns)
-
-    def _name(self) -> str:
-        database, _, table = self.table.partition(".")
-        return ".".join('"' + name.replace('"', '""') + '"' for name in (database, table))
 
 
 @dataclass(frozen=True, slots=True)

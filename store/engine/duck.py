@@ -24,6 +24,7 @@ from duckdb.func import PythonUDFType
 from store.engine import interruption, vectorised
 from store.errors import MagneticUnavailable, OutOfMemory, QueryFailed
 from store.objects.s3_errors import OF_PYARROW, explained, is_refusal
+from store.values.sql_text import quote_string
 
 log = logging.getLogger(__name__)
 
@@ -195,5 +196,5 @@ def load(cursor: Cursor, target: str, rows: pa.Table) -> None:
 
 def quote_text(text: str) -> str:
     """`text` as an SQL string literal, or an expression for it, because DuckDB's parser stops at a zero character."""
-    quoted = "'" + text.replace("'", "''") + "'"
+    quoted = quote_string(text)
     return quoted if "\0" not in text else "(" + quoted.replace("\0", "' || chr(0) || '") + ")"

@@ -14,7 +14,7 @@ from sqlglot import exp
 from store.sql.expressions import Expressions, joined
 from store.sql.json_casts import from_json, to_json
 from store.sql.literals import NS_PER_DAY
-from store.sql.typed import Typed, quote_string
+from store.sql.typed import Typed
 from store.sql.types import (
     BIGINT,
     BOOLEAN,
@@ -36,6 +36,7 @@ from store.sql.types import (
     by_parts,
 )
 from store.sql.zones import local_text
+from store.values.sql_text import quote_string
 
 # A text with other characters than digits gets this prefix, so that the cast fails: DuckDB would round '5.5'
 REFUSED = "\ue000"

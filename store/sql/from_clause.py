@@ -16,7 +16,7 @@ from store.sql.comparisons import compared
 from store.sql.expressions import Expressions, Rules, joined
 from store.sql.scope import Relation, SourceColumn, column_of
 from store.sql.text import QueryText, position
-from store.sql.typed import Typed, coerce, quote_name
+from store.sql.typed import Typed, coerce
 from store.sql.types import (
     BIGINT,
     DATE,
@@ -30,6 +30,7 @@ from store.sql.types import (
     SqlType,
     TimeSeriesType,
 )
+from store.values.sql_text import quote_name
 
 RELATIONS_MAX = 100  # ours, of one FROM: DuckDB's planning of joins takes time with the square of their number
 _SIDES = {"": "", "LEFT": "LEFT ", "RIGHT": "RIGHT ", "FULL": "FULL "}

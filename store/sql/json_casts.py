@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from store.sql.typed import quote_string
 from store.sql.types import (
     BIGINT,
     BOOLEAN,
@@ -20,6 +19,7 @@ from store.sql.types import (
     TimeSeriesType,
     in_order_of_keys,
 )
+from store.values.sql_text import quote_string
 
 Convert: TypeAlias = Callable[[str, ScalarType, ScalarType], str | None]
 """Converts a scalar to another type by its text."""

@@ -12,8 +12,9 @@ from typing import Self
 
 from sqlglot import exp
 
-from store.sql.typed import Typed, constant, quote_name
+from store.sql.typed import Typed, constant
 from store.sql.types import TIMESTAMP, UNKNOWN, SqlType
+from store.values.sql_text import quote_name
 
 SCHEDULED_RUNTIME = "scheduled_runtime"
 _KNOWN: dict[str, SqlType] = {SCHEDULED_RUNTIME: TIMESTAMP}

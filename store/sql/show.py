@@ -20,8 +20,8 @@ from store.sql.like import Like
 from store.sql.parse import Describe, Name, ShowDatabases, ShowMeasures, ShowTables
 from store.sql.result import ResultColumn, ResultSet
 from store.sql.text import QueryText
-from store.sql.typed import quote_name
 from store.sql.types import BIGINT, TIMESTAMP, VARCHAR, ArrayType, RowType, SqlType
+from store.values.sql_text import quote_name
 
 _ATTRIBUTES = {
     "dimension": "DIMENSION",

@@ -25,6 +25,7 @@ from store.sql.types import (
     SqlType,
     by_parts,
 )
+from store.values.sql_text import quote_string
 
 Constant: TypeAlias = int | float | bool | str
 
@@ -64,16 +65,6 @@ class Typed:
 
 
 NULL = Typed("NULL", UNKNOWN)
-
-
-def quote_string(text: str) -> str:
-    """`text` as a DuckDB string constant."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def quote_name(name: str) -> str:
-    """`name` as a DuckDB identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def constant(value: Constant, kind: ScalarType) -> Typed:

@@ -16,9 +16,10 @@ from zoneinfo import ZoneInfo, available_timezones
 from store.sql.functions.function import Overload
 from store.sql.functions.time import PARTS, ahead_of_utc, floor_to
 from store.sql.literals import UNIT_NS
-from store.sql.typed import Typed, quote_string
+from store.sql.typed import Typed
 from store.sql.types import TIMESTAMP, SqlType, ZonedType
 from store.values.nearest import nearest
+from store.values.sql_text import quote_string
 
 _OFFSET = re.compile(r"([+-])(\d\d):([0-5]\d)", re.ASCII)
 _BY_CLOCKS = frozenset({*PARTS, "date", "last_day_of_month"})

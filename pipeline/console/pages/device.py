@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from pipeline.console.live_messages import LiveMessages
 from pipeline.console.site import Site, Visitor, site_of
+from store.values.sql_text import quote_name, quote_string, quote_table
 
 MOST_SERIES = 50
 MOST_LETTERS = 20
@@ -48,10 +49,10 @@ async def device(request: Request) -> Response:
 
 async def _rows(site: Site, visitor: Visitor, table: str, dimensions: Sequence[str]) -> int:
     """How many rows of the device have times in the last minutes."""
-    database, _, name = table.partition(".")
     pairs = [one.partition("=")[::2] for one in dimensions]
-    wanted = "".join(f" AND {_name(dimension)} = {_text(value)}" for dimension, value in pairs)
-    sql = f"SELECT count(*) AS n FROM {_name(database)}.{_name(name)} WHERE time > ago({RATE_MINUTES}m){wanted}"  # noqa: S608  # quoted
+    wanted = "".join(f" AND {quote_name(dimension)} = {quote_string(value)}" for dimension, value in pairs)
+    recent = f"time > ago({RATE_MINUTES}m){wanted}"
+    sql = f"SELECT count(*) AS n FROM {quote_table(table)} WHERE {recent}"  # noqa: S608  # quoted
     answer = await site.api.post(visitor.token, "/v1/query", {"sql": sql})
     return int(answer["rows"][0][0])
 
@@ -72,14 +73,6 @@ async def _messages(site: Site, visitor: Visitor, topic: str | None) -> Sequence
     arriving = LiveMessages(site.api, visitor.token, topic)
     await arriving.look()
     return arriving.newest
-
-
-def _name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 ROUTES = (Route("/device", device),)

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from pipeline.console.api import ApiRefused
 from pipeline.console.chart import chart
 from pipeline.console.site import Site, Visitor, form_of, site_of
-from pipeline.console.sql_text import name_of, quoted
+from store.values.sql_text import quote_name, quote_table
 
 MOST_ROWS = 1000  # on the page; files have all
 NUMBERS = {"double", "bigint", "integer"}
@@ -59,7 +59,7 @@ async def _columns(site: Site, visitor: Visitor, tables: Sequence[str]) -> list[
     asked = (site.shared.get(visitor.token, "/v1/import", (("table", table),), fresh_s=60) for table in tables)
     found = {column["name"]: column for answer in await asyncio.gather(*asked) for column in answer["columns"]}
     return [
-        {"text": name if _PLAIN.fullmatch(name) else name_of(name), "about": f"{column['kind']}, {column['type']}"}
+        {"text": name if _PLAIN.fullmatch(name) else quote_name(name), "about": f"{column['kind']}, {column['type']}"}
         for name, column in found.items()
     ]
 
@@ -67,7 +67,7 @@ async def _columns(site: Site, visitor: Visitor, tables: Sequence[str]) -> list[
 def _names(tables: Iterable[str], functions: Iterable[str]) -> list[Mapping[str, str]]:
     return [
         *({"text": name, "about": "column"} for name in ("time", "measure_name")),
-        *({"text": quoted(table), "about": "table"} for table in tables),
+        *({"text": quote_table(table), "about": "table"} for table in tables),
         *({"text": f"{name}(", "about": "function"} for name in functions),
         *({"text": f"{word} ", "about": ""} for word in KEYWORDS),
     ]
@@ -77,7 +77,7 @@ def _example(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     for table, measures in tables.items():
         for measure in measures:
             if measure["type"] == "double":
-                return EXAMPLE.format(table=quoted(table), measure=f'"{measure["measure"]}"')
+                return EXAMPLE.format(table=quote_table(table), measure=f'"{measure["measure"]}"')
     return "SHOW TABLES"
 
 

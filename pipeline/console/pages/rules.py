@@ -15,7 +15,7 @@ from starlette.routing import Route
 from pipeline.console.api import ApiRefused
 from pipeline.console.chart import chart, seconds
 from pipeline.console.site import Site, Visitor, form_of, site_of
-from pipeline.console.sql_text import name_of, quoted, text_of
+from store.values.sql_text import quote_name, quote_string, quote_table
 
 SPANS = {"1h": "hour", "6h": "6 hours", "1d": "day", "7d": "week", "30d": "30 days"}
 MOST_SENSORS = 20
@@ -163,14 +163,14 @@ async def _values(
     site: Site, visitor: Visitor, alert: Mapping[str, Any], start: str, until: str
 ) -> Sequence[Sequence[Any]]:
     """Time, lowest, average and highest value of the subject of an alert, in POINTS bins. Raises ApiRefused."""
-    measure = name_of(alert["measure"])
+    measure = quote_name(alert["measure"])
     where = [
-        f"time >= from_iso8601_timestamp({text_of(start)})",
-        f"time < from_iso8601_timestamp({text_of(until)})",
+        f"time >= from_iso8601_timestamp({quote_string(start)})",
+        f"time < from_iso8601_timestamp({quote_string(until)})",
         f"{measure} IS NOT NULL",
-        *(f"{name_of(name)} = {text_of(value)}" for name, value in alert["dimensions"].items()),
+        *(f"{quote_name(name)} = {quote_string(value)}" for name, value in alert["dimensions"].items()),
     ]
-    source = f"FROM {quoted(alert['table'])} WHERE {' AND '.join(where)}"
+    source = f"FROM {quote_table(alert['table'])} WHERE {' AND '.join(where)}"
 
     async def rows(sql: str) -> Sequence[Sequence[Any]]:
         answer = await site.api.post(visitor.token, "/v1/query", {"sql": sql})

@@ -19,6 +19,7 @@ from pipeline.operations.importing.journal import Journal, Rows
 from pipeline.operations.importing.patience import Patience
 from pipeline.operations.importing.plan import MEASURE_NAME, TIME
 from pipeline.operations.importing.row_hashes import UInt64s, row_hashes
+from store.values.sql_text import quote_name
 
 TRUNCATED = "streamgauge-truncated"  # the header of an answer that is cut
 SLICE_ROWS = 400_000
@@ -64,9 +65,9 @@ class ReadBack:
     def hashes(self, first_ns: int, last_ns: int) -> Iterator[UInt64s]:
         """The hashes of the rows with times from `first_ns` to `last_ns`, both inclusive."""
         database, _, table = self.table.partition(".")
-        wanted = ", ".join(_quoted(name) for name in (TIME, MEASURE_NAME, *self.columns))
+        wanted = ", ".join(quote_name(name) for name in (TIME, MEASURE_NAME, *self.columns))
         sql = (
-            f"SELECT {wanted} FROM {_quoted(database)}.{_quoted(table)} "  # noqa: S608  # names are quoted
+            f"SELECT {wanted} FROM {quote_name(database)}.{quote_name(table)} "  # noqa: S608  # names are quoted
             f"WHERE time BETWEEN from_nanoseconds({first_ns}) AND from_nanoseconds({last_ns})"
         )
         try:
@@ -129,7 +130,3 @@ def slices(chunks: Iterable[Rows]) -> Iterator[tuple[int, int]]:
     edges = np.unique(sampled[:: max(SLICE_ROWS // _SAMPLED, 1)])
     lasts = np.append(edges[1:] - 1, sampled[-1])
     yield from zip(edges.tolist(), lasts.tolist(), strict=True)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -13,6 +13,7 @@ from store.catalog.schema import Column
 from store.endpoint.batch_model import Model
 from store.names import MeasureType
 from store.record import Int64s
+from store.values.sql_text import quote_name
 
 MOST_BINS = 24  # of one statement
 _NUMERIC = (MeasureType.DOUBLE, MeasureType.BIGINT)
@@ -67,8 +68,10 @@ def statement_of_gone(
     if not counted:
         return None
     names = _dimensions(columns)
-    kept = [f"{_quoted(name) if name in there else 'CAST(NULL AS varchar)'} AS d{at}" for at, name in enumerate(names)]
-    some = " OR ".join(f"{_quoted(column_name(measure.name, COUNT))} > 0" for measure in counted)
+    kept = [
+        f"{quote_name(name) if name in there else 'CAST(NULL AS varchar)'} AS d{at}" for at, name in enumerate(names)
+    ]
+    some = " OR ".join(f"{quote_name(column_name(measure.name, COUNT))} > 0" for measure in counted)
     before = (
         f"SELECT {', '.join([*kept, 'measure_name AS n', 'time AS t'])} FROM {_table(rollup.target)} "
         f"WHERE {_within(from_ns, to_ns)} AND ({some})"
@@ -82,9 +85,9 @@ def statement_of_gone(
 
 
 def _groups(rollup: RollupTable, columns: Sequence[Column], values: Sequence[str], from_ns: int, to_ns: int) -> str:
-    keys = [f"{_quoted(name)} AS d{place}" for place, name in enumerate(_dimensions(columns))]
+    keys = [f"{quote_name(name)} AS d{place}" for place, name in enumerate(_dimensions(columns))]
     keys += ["measure_name AS n", f"bin(time, {rollup.bin_ns // _SECOND_NS}s) AS t"]
-    some = " + ".join(f"count({_quoted(measure.name)})" for measure in measures_of(columns))
+    some = " + ".join(f"count({quote_name(measure.name)})" for measure in measures_of(columns))
     numbers = ", ".join(str(place + 1) for place in range(len(keys)))
     return (
         f"SELECT {', '.join([*keys, *values])} FROM {_table(rollup.source)} WHERE {_within(from_ns, to_ns)} "
@@ -97,7 +100,7 @@ def _within(from_ns: int, to_ns: int) -> str:
 
 
 def _table(name: tuple[str, str]) -> str:
-    return ".".join(map(_quoted, name))
+    return ".".join(map(quote_name, name))
 
 
 def _dimensions(columns: Sequence[Column]) -> list[str]:
@@ -105,7 +108,7 @@ def _dimensions(columns: Sequence[Column]) -> list[str]:
 
 
 def _value(measure: Column, aggregate: str, place: int) -> str:
-    call = f"{AGGREGATES[aggregate]}({_quoted(measure.name)})"
+    call = f"{AGGREGATES[aggregate]}({quote_name(measure.name)})"
     return f"nullif({call}, 0) AS v{place}" if aggregate == COUNT else f"{call} AS v{place}"
 
 
@@ -134,8 +137,3 @@ def _type(measure: Column, aggregate: str) -> MeasureType:
     if aggregate == COUNT:
         return MeasureType.BIGINT
     return MeasureType.DOUBLE if aggregate == "avg" else measure.type
-
-
-def _quoted(name: str) -> str:
-    escaped = name.replace('"', '""')
-    return f'"{escaped}"'

@@ -21,13 +21,14 @@ from store.sql.nodes.ordering import order_by
 from store.sql.nodes.times import TIME_CALLS
 from store.sql.nodes.zones import ZONE_CALLS
 from store.sql.text import nearest
-from store.sql.typed import Typed, coerce, quote_string
+from store.sql.typed import Typed, coerce
 from store.sql.types import (
     DOUBLE,
     INTEGER,
     VARCHAR,
     ArrayType,
 )
+from store.values.sql_text import quote_string
 
 
 def call(binder: Expressions, node: exp.Anonymous, rules: Rules) -> Typed:

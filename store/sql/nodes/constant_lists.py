@@ -9,8 +9,9 @@ from sqlglot import exp
 
 from store.sql.constant_lists import Listed
 from store.sql.expressions import WHERE, Expressions, Rules, joined
-from store.sql.typed import Constant, Typed, constant, quote_string
+from store.sql.typed import Constant, Typed, constant
 from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, VARCHAR, ScalarType, SqlType
+from store.values.sql_text import quote_string
 
 _COMPARED_MAX = 1_000  # ours: DuckDB needs 15 µs to plan each
 _SEPARATOR = "\x1f"

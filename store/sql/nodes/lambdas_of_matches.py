@@ -9,8 +9,9 @@ from store.sql.functions import FUNCTIONS
 from store.sql.functions.patterns import groups_of, is_never_empty, replacement_of
 from store.sql.functions.regex import MARK, guarded, pattern_of
 from store.sql.nodes.lambda_bodies import arguments, body_of, names_of
-from store.sql.typed import Typed, quote_string
+from store.sql.typed import Typed
 from store.sql.types import UNKNOWN, VARCHAR, ArrayType
+from store.values.sql_text import quote_string
 
 _HAS_MARK = "error('regexp_replace with a lambda takes no text with the character U+E001')"
 _UNEQUAL = "error('regexp_replace with a lambda cannot find the empty matches of this pattern')"

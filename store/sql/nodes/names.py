@@ -8,8 +8,9 @@ from store.sql.expressions import Expressions, Rules
 from store.sql.literals import parse_interval_text
 from store.sql.nodes.nested import field
 from store.sql.text import position
-from store.sql.typed import NULL, Typed, constant, quote_string
+from store.sql.typed import NULL, Typed, constant
 from store.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, VARBINARY, VARCHAR
+from store.values.sql_text import quote_string
 
 
 def column(binder: Expressions, node: exp.Column, rules: Rules) -> Typed:

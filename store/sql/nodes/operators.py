@@ -15,9 +15,10 @@ from store.sql.functions import OPERATORS
 from store.sql.nodes.constant_lists import in_constants, is_within_condition, listed
 from store.sql.nodes.subqueries import compared_with_subquery
 from store.sql.nodes.zones import shifted
-from store.sql.typed import NULL, Typed, quote_string
+from store.sql.typed import NULL, Typed
 from store.sql.types import BOOLEAN, DOUBLE, UNKNOWN, VARCHAR, Scalar
 from store.sql.zones import instant, zone_of
+from store.values.sql_text import quote_string
 
 SIGNS: dict[type[exp.Expr], str] = {
     exp.EQ: "=",

@@ -23,9 +23,10 @@ from store.sql.functions.time import (
 )
 from store.sql.literals import NS_PER_DAY, UNIT_NS, parse_duration
 from store.sql.text import nearest
-from store.sql.typed import Typed, quote_string
+from store.sql.typed import Typed
 from store.sql.types import BIGINT, DATE, INTEGER, TIME, TIMESTAMP, UNKNOWN, VARCHAR, ScalarType, ZonedType, common_type
 from store.sql.zones import instant, local, shown_by, zone_of
+from store.values.sql_text import quote_string
 
 Format = TypeVar("Format")
 

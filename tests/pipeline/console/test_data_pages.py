@@ -15,7 +15,7 @@ from pipeline.api.http.checkup import Checkup
 from pipeline.console.pages import device
 from pipeline.console.pages.query import marked, picture
 from pipeline.console.rate import Rate
-from pipeline.console.sql_text import quoted
+from store.values.sql_text import quote_table
 from tests.support.console_pages import ConsolePages, text_of
 
 NS = 1_000_000_000
@@ -255,7 +255,7 @@ def test_a_picture_needs_times_and_numbers_and_has_a_line_for_each_text() -> Non
     assert drawn is not None
     assert drawn["lines"] == [{"label": "a", "values": [1.0, None]}, {"label": "b", "values": [None, 2.0]}]
     assert picture(columns[:1], rows) is None
-    assert quoted("farm.climate") == '"farm"."climate"'
+    assert quote_table("farm.climate") == '"farm"."climate"'
 
 
 async def test_all_topics_that_are_rejected_are_on_the_page_of_devices(filled: ConsolePages) -> None:

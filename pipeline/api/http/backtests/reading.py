@@ -15,6 +15,7 @@ from store.processes.job import Answer, Executor, Job
 from store.reading.reader import Reader
 from store.record import TableId
 from store.sql import SqlRequest
+from store.values.sql_text import quote_name, quote_string
 from store.values.times import rfc3339
 
 
@@ -54,24 +55,16 @@ def select(
     where: Mapping[str, str] | None = None,
 ) -> str:
     """The statement that reads the columns (none: all) of the rows of a time; `until_ns` does not count."""
-    times = (f"time >= {_text(_moment(from_ns))}", f"time < {_text(_moment(until_ns))}")
-    chosen = (f"{_name(name)} = {_text(value)}" for name, value in (where or {}).items())
-    what = ", ".join(map(_name, columns)) or "*"
+    times = (f"time >= {quote_string(_moment(from_ns))}", f"time < {quote_string(_moment(until_ns))}")
+    chosen = (f"{quote_name(name)} = {quote_string(value)}" for name, value in (where or {}).items())
+    what = ", ".join(map(quote_name, columns)) or "*"
     return f"SELECT {what} FROM {quoted(table)} WHERE {' AND '.join((*times, *chosen))}"  # noqa: S608  # quoted
 
 
 def quoted(table: TableId) -> str:
     """A table as SQL has it."""
-    return ".".join(_name(name) for name in (table.database, table.table))
-
-
-def _name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return ".".join(quote_name(name) for name in (table.database, table.table))
 
 
 def _moment(time_ns: int) -> str:
     return rfc3339(time_ns, 9).replace("T", " ").removesuffix("Z")
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
